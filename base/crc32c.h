@@ -1,0 +1,18 @@
+// CRC32C (Castagnoli, RFC 3720 appendix B.4): guards frames, manifests and event files. Hardware instructions where the
+// processor has them, tables elsewhere; both give the same values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weir {
+
+// The checksum of what `crc` covered followed by `data`; 0 starts. Extend(Extend(0, a), b) == Extend(0, a + b).
+uint32_t ExtendCrc32c(uint32_t crc, const void* data, size_t size_bytes);
+
+inline uint32_t Crc32c(const void* data, size_t size_bytes) { return ExtendCrc32c(0, data, size_bytes); }
+
+// The table-driven form, always: the oracle of the fast one.
+uint32_t ExtendCrc32cPortable(uint32_t crc, const void* data, size_t size_bytes);
+
+}  // namespace weir

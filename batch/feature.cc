@@ -1,0 +1,32 @@
+#include "batch/feature.h"
+
+#include <map>
+
+#include <fmt/format.h>
+
+namespace weir {
+
+Result<FeatureSet> FeatureSet::FromJob(const Job& job) {
+  std::map<std::string, int> table_index;
+  for (int t = 0; t < job.tables_size(); ++t) table_index[job.tables(t).name()] = t;
+
+  FeatureSet set;
+  for (int f = 0; f < job.features_size(); ++f) {
+    const FeatureConfig& config = job.features(f);
+    if (config.has_numeric()) {
+      set.numeric.push_back({config.name(), f});
+      continue;
+    }
+    auto found = table_index.find(config.sparse().table());
+    if (found == table_index.end()) {
+      return InvalidArgument(fmt::format("feature {}: expected sparse.table to name one of the job's tables, found '{}'",
+                                         config.name(), config.sparse().table()));
+    }
+    int dim = job.tables(found->second).dim();
+    set.sparse.push_back({config.name(), found->second, dim, set.pooled_dim, config.sparse().pooling(), f});
+    set.pooled_dim += dim;
+  }
+  return set;
+}
+
+}  // namespace weir

@@ -1,0 +1,84 @@
+// TableSet: the rows of all tables for the virtual shards one owner holds: the whole of them in a local store, its share
+// in a server. The one place where rows are read and trained.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/status.h"
+#include "embeddings/row_layout.h"
+#include "proto/job.pb.h"
+
+namespace weir {
+
+class Table;
+
+// What a table is made from. The seed is a function of (train.seed, table name).
+struct TableSpec {
+  std::string name;
+  RowLayout layout;
+  InitializerConfig initializer;
+  OptimizerConfig optimizer;
+  uint64_t seed = 0;
+};
+
+// One per table of a resolved job, in its order.
+std::vector<TableSpec> TableSpecsFromJob(const Job& job);
+
+// The virtual shard of a key: the top log2(virtual_shards) bits of Fmix64(key). virtual_shards is a power of two.
+inline int VirtualShard(uint64_t key, int virtual_shards) {
+  if (virtual_shards == 1) return 0;
+  return static_cast<int>(Fmix64(key) >> (64 - __builtin_ctz(static_cast<unsigned>(virtual_shards))));
+}
+
+// The gradients one worker pushes for one table in one step. Keys are distinct; spans live through the call.
+struct TablePush {
+  int table = 0;
+  std::span<const uint64_t> keys;
+  const float* gradients = nullptr;  // [keys.size(), dim], row-major
+};
+
+// Not thread-safe: one owner thread.
+class TableSet {
+ public:
+  TableSet(std::vector<TableSpec> specs, int virtual_shards);
+  ~TableSet();
+  TableSet(const TableSet&) = delete;
+  TableSet& operator=(const TableSet&) = delete;
+
+  int num_tables() const { return static_cast<int>(specs_.size()); }
+  const TableSpec& spec(int table) const { return specs_[table]; }
+  int virtual_shards() const { return virtual_shards_; }
+  int64_t num_rows(int table) const;
+  // Bytes held: index, rows, state, counts and steps, over all tables.
+  int64_t bytes() const;
+
+  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. Changes nothing.
+  void Pull(int table, std::span<const uint64_t> keys, float* rows) const;
+
+  // Applies one step: pushes[w] are those of worker w, each at most once per table. Gradients of a key are summed in
+  // worker order, missing rows are made, the optimizer's rule runs once per row, count grows by the number of workers
+  // that pushed the key, last step becomes `step` (1-based, what schedules and Adam's bias correction see).
+  void Apply(int64_t step, std::span<const std::vector<TablePush>> pushes);
+
+  // Calls `visit` with blocks of at most rows_max rows that cover every row of the virtual shards [shard_begin,
+  // shard_end) of a table, by ascending virtual shard and, within one, key. A block lives until visit returns. Stops at
+  // the first error and returns it.
+  Status Scan(int table, int shard_begin, int shard_end, int64_t rows_max,
+              const std::function<Status(const RowBlock&)>& visit) const;
+
+  // Adds rows, values and state as they are. AlreadyExists when a key is there already (its rows before it are added).
+  Status Load(int table, const RowBlock& block);
+
+ private:
+  std::vector<TableSpec> specs_;
+  int virtual_shards_;
+  std::vector<std::unique_ptr<Table>> tables_;
+};
+
+}  // namespace weir

@@ -26,13 +26,13 @@ class JobErrors {
   std::vector<std::string> messages_;
 };
 
-// Parses the text of a job (`name` is for messages), applies the overrides ("train.epochs=3", "data.train.uri=a.parquet";
-// for a repeated field the value, split at commas, replaces the whole list; an index addresses one element,
-// "tables[0].dim=8"), checks every field's rule (range, required), expands ranges and fills what defaults to something
-// else (feature.column, sparse.table, sparse.hash_space, table.optimizer, table.initializer, optimizers). Collects all
-// errors: unknown fields with the nearest known name, values out of range, duplicate names. The result is the resolved
-// job, on which all other folders rely; it is what the output folder and the manifest hold, and resolving it again
-// changes nothing.
+// Parses the text of a job (`name` is for messages), applies the overrides ("train.epochs=3",
+// "data.train.uri=a.parquet"; for a repeated field the value, split at commas, replaces the whole list; an index
+// addresses one element, "tables[0].dim=8"), checks every field's rule (range, required), expands ranges and fills what
+// defaults to something else (feature.column, sparse.table, sparse.hash_space, table.optimizer, table.initializer,
+// optimizers). Collects all errors: unknown fields with the nearest known name, values out of range, duplicate names.
+// The result is the resolved job, on which all other folders rely; it is what the output folder and the manifest hold,
+// and resolving it again changes nothing.
 Result<Job> ReadJob(const std::string& name, const std::string& text, std::span<const std::string> overrides,
                     JobErrors* errors);
 

@@ -1,0 +1,282 @@
+#include "proto/job_text.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+namespace weir {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kSmall[] = R"(data {
+  train { uri: "a.parquet" }
+  label { column: "y" }
+}
+features { name: "user" sparse {} }
+features { name: "age" numeric { log: true } }
+tables { name: "user" dim: 4 }
+model { deepfm { hidden: [8, 4] } }
+train { epochs: 2 }
+output: "out"
+)";
+
+Result<Job> Read(const std::string& text, std::vector<std::string> overrides = {}) {
+  return ReadJob("job.textproto", text, overrides, nullptr);
+}
+
+std::string ErrorOf(const std::string& text, std::vector<std::string> overrides = {}) {
+  const Result<Job> job = Read(text, std::move(overrides));
+  return job.ok() ? "no error" : job.status().message();
+}
+
+// kSmall with one piece of text in place of another.
+std::string With(const std::string& from, const std::string& to) {
+  std::string text = kSmall;
+  const size_t at = text.find(from);
+  CHECK(at != std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(ReadJob, FillsWhatDefaultsToSomethingElse) {
+  const Result<Job> job = Read(kSmall);
+  ASSERT_TRUE(job.ok()) << job.status().ToString();
+  EXPECT_EQ(job->features(0).column(), "user");
+  EXPECT_EQ(job->features(0).sparse().table(), "user");
+  EXPECT_EQ(job->features(0).sparse().hash_space(), "user");
+  EXPECT_TRUE(job->optimizers().rows().has_rowwise_adagrad());
+  EXPECT_DOUBLE_EQ(job->optimizers().rows().learning_rate(), 0.01);
+  EXPECT_TRUE(job->optimizers().dense().has_adam());
+  EXPECT_DOUBLE_EQ(job->optimizers().dense().learning_rate(), 0.001);
+  EXPECT_TRUE(job->tables(0).optimizer().has_rowwise_adagrad());
+  EXPECT_DOUBLE_EQ(job->tables(0).initializer().uniform().scale(), 0.05);
+}
+
+TEST(ReadJob, HashSpaceIsTheTableThatFeaturesShare) {
+  const Result<Job> job = Read(With("name: \"user\" sparse {}", "name: \"viewer\" sparse { table: \"user\" }"));
+  ASSERT_TRUE(job.ok()) << job.status().ToString();
+  EXPECT_EQ(job->features(0).column(), "viewer");
+  EXPECT_EQ(job->features(0).sparse().hash_space(), "user");
+}
+
+TEST(ReadJob, ResolvingAgainChangesNothing) {
+  const Result<Job> once = Read(With("name: \"user\" sparse {}", "name: \"C[1-3]\" sparse { table: \"user\" }"));
+  ASSERT_TRUE(once.ok()) << once.status().ToString();
+  const Result<Job> twice = Read(JobToText(*once));
+  ASSERT_TRUE(twice.ok()) << twice.status().ToString();
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*once, *twice));
+  EXPECT_EQ(JobToText(*once), JobToText(*twice));
+}
+
+TEST(ReadJob, ReportsAllErrorsAtOnceWithTheirLines) {
+  const std::string error = ErrorOf(R"(data {
+  train { uri: "a.parquet" }
+  lable { column: "y" }
+  streams: 0
+}
+features { name: "user" sparse { tabel: "users" } }
+features { name: "user" sparse { table: "usr" } }
+tables { name: "user" dim: 5000 }
+model { deepfm { hidden: [8, 0] dropout: 1 } }
+train { epoch: 2 batch_size: -1 }
+cluster { staleness: 2 async: true virtual_shards: 12 }
+)",
+                                    {"checkpoint.keep=1", "train.lenght=3"});
+  EXPECT_THAT(error, HasSubstr("job.textproto:3:3: DataConfig has no field \"lable\" (did you mean \"label\"?)"));
+  EXPECT_THAT(error, HasSubstr("job.textproto:4:3: data.streams is 0 streams, expected at least 1"));
+  EXPECT_THAT(error, HasSubstr("job.textproto:1:1: data.label is required"));
+  EXPECT_THAT(error, HasSubstr("job.textproto:6:34: SparseConfig has no field \"tabel\" (did you mean \"table\"?)"));
+  EXPECT_THAT(error, HasSubstr("job.textproto:7:12: features[1].name \"user\" names another feature already"));
+  EXPECT_THAT(error, HasSubstr("job.textproto:7:34: features[1].sparse.table feature \"user\" looks up table \"usr\""));
+  EXPECT_THAT(error, HasSubstr("(did you mean \"user\"?)"));
+  EXPECT_THAT(error, HasSubstr("job.textproto:8:23: tables[0].dim is 5000 weights, expected at most 4096"));
+  EXPECT_THAT(error, HasSubstr("model.deepfm.hidden[1] is 0 units, expected at least 1"));
+  EXPECT_THAT(error, HasSubstr("model.deepfm.dropout is 1, expected less than 1"));
+  EXPECT_THAT(error, HasSubstr("job.textproto:10:9: TrainConfig has no field \"epoch\" (did you mean \"epochs\"?)"));
+  EXPECT_THAT(error, HasSubstr("train.batch_size is -1 samples, expected at least 1"));
+  EXPECT_THAT(error, HasSubstr("cluster.staleness is 2 steps, expected 0: other values are not supported so far"));
+  EXPECT_THAT(error, HasSubstr("cluster.async is true: not supported so far"));
+  EXPECT_THAT(error, HasSubstr("cluster.virtual_shards is 12, expected a power of two"));
+  EXPECT_THAT(error, HasSubstr("job.textproto: output is required"));
+  EXPECT_THAT(error, HasSubstr("override checkpoint.keep=1: checkpoint.keep is 1 checkpoints, expected at least 2"));
+  EXPECT_THAT(error, HasSubstr("override train.lenght=3: TrainConfig has no field \"lenght\""));
+}
+
+TEST(ReadJob, NamesWhereTheTextBreaksOff) {
+  EXPECT_THAT(ErrorOf("data {\n  train { uri: }\n}"), HasSubstr("job.textproto:2:16: "));
+  EXPECT_THAT(ErrorOf("data {"), HasSubstr("job.textproto:1:"));
+}
+
+TEST(ReadJob, ListsTheValuesOfAnEnum) {
+  EXPECT_THAT(ErrorOf(With("sparse {}", "sparse { pooling: MAEN }")),
+              HasSubstr("job.textproto:5:43: \"MAEN\" is no value for pooling (did you mean \"MEAN\"?)"));
+}
+
+TEST(ReadJob, ErrorsOfAnExpandedEntryStandAtItsLine) {
+  const std::string error = ErrorOf(With("name: \"user\" sparse {}", "name: \"C[1-3]\" sparse { table: \"x\" }"));
+  EXPECT_THAT(error, HasSubstr("job.textproto:5:36: features[2].sparse.table feature \"C3\" looks up table \"x\""));
+  EXPECT_THAT(error, HasSubstr("tables[0].name table \"user\" is looked up by no feature"));
+}
+
+TEST(ReadJob, RefusesWhatHasNoMeaning) {
+  EXPECT_THAT(ErrorOf(With("sparse {}", "sparse { boundaries: [1, 3, 2] }")),
+              HasSubstr("boundaries[2] is 2 after 3, expected ascending numbers"));
+  EXPECT_THAT(ErrorOf(With("sparse {}", "sparse { boundaries: [1, nan] }")), HasSubstr("expected a finite number"));
+  EXPECT_THAT(ErrorOf(With("sparse {}", "sparse { identity: true type: STRING }")),
+              HasSubstr("identity takes integers as they are, but type is STRING"));
+  EXPECT_THAT(ErrorOf(With("sparse {}", "sparse { type: FLOATING }")), HasSubstr("floats are no keys"));
+  EXPECT_THAT(ErrorOf(With("sparse {}", "")), HasSubstr("feature \"user\" has no kind"));
+  EXPECT_THAT(ErrorOf(With("log: true", "standard { stddev: 0 }")),
+              HasSubstr("features[1].numeric.standard.stddev is 0, expected more than 0"));
+  EXPECT_THAT(ErrorOf(With("log: true", "clip_min: 2 clip_max: 1")), HasSubstr("clip_min is 2, above clip_max 1"));
+  EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"\"")), HasSubstr("data.label.column is required, but empty"));
+  EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"y\" positive: \"a\" negative: \"a\"")),
+              HasSubstr("\"a\" is also among data.label.positive"));
+  EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"y\" negative: \"a\"")),
+              HasSubstr("data.label.negative is set without data.label.positive"));
+  EXPECT_THAT(ErrorOf(With("deepfm { hidden: [8, 4] }", "")), HasSubstr("model names no model"));
+  EXPECT_THAT(ErrorOf(kSmall, {"optimizers.dense.rowwise_adagrad={}"}), HasSubstr("is for rows only"));
+  EXPECT_THAT(ErrorOf(kSmall, {"optimizers.rows.schedule.decay=COSINE"}), HasSubstr("needs decay_steps"));
+  EXPECT_THAT(ErrorOf(kSmall, {"data.csv.header=false"}), HasSubstr("expected data.csv.column_names"));
+  EXPECT_THAT(ErrorOf(kSmall, {"data.csv.delimiter=ab"}), HasSubstr("expected one character"));
+  EXPECT_THAT(ErrorOf(kSmall, {"data.csv.column_names=a,b,a"}), HasSubstr("names the column \"a\" again"));
+  EXPECT_THAT(ErrorOf(With("dim: 4 }", "dim: 4 }\ntables { name: \"user\" dim: 2 }")),
+              HasSubstr("job.textproto:8:10: tables[1].name \"user\" names another table already"));
+}
+
+TEST(ReadJob, ATableOfItsOwnOptimizerIsCheckedOnce) {
+  const std::string error =
+      ErrorOf(With("dim: 4", "dim: 4 optimizer { sgd {} schedule { decay: LINEAR } }"), {"optimizers.rows.sgd={}"});
+  EXPECT_THAT(error, HasSubstr("tables[0].optimizer.schedule.decay needs decay_steps"));
+  EXPECT_THAT(error, Not(HasSubstr("optimizers.rows.schedule")));
+}
+
+TEST(Overrides, SetFieldsOfEveryKind) {
+  const Result<Job> job =
+      Read(kSmall, {"train.epochs=7", "train.seed=18446744073709551615", "data.eval.uri=b.parquet,c*.parquet",
+                    "model.deepfm.dropout=0.25", "model.deepfm.hidden=64,32,16", "model.deepfm.hidden[1]=5",
+                    "data.shuffle=false", "metrics.tensorboard=0", "metrics.best=LOGLOSS", "tables[0].dim=9",
+                    "optimizers.dense.sgd={}", "optimizers.dense.learning_rate=1e-2", "output=/tmp/a=b,c",
+                    "features[0].sparse.boundaries=1,2.5"});
+  ASSERT_TRUE(job.ok()) << job.status().ToString();
+  EXPECT_EQ(job->train().epochs(), 7);
+  EXPECT_EQ(job->train().seed(), 18446744073709551615u);
+  EXPECT_THAT(job->data().eval().uri(), ElementsAre("b.parquet", "c*.parquet"));
+  EXPECT_DOUBLE_EQ(job->model().deepfm().dropout(), 0.25);
+  EXPECT_THAT(job->model().deepfm().hidden(), ElementsAre(64, 5, 16));
+  EXPECT_FALSE(job->data().shuffle());
+  EXPECT_FALSE(job->metrics().tensorboard());
+  EXPECT_EQ(job->metrics().best(), MetricsConfig::LOGLOSS);
+  EXPECT_EQ(job->tables(0).dim(), 9);
+  EXPECT_TRUE(job->optimizers().dense().has_sgd());
+  EXPECT_DOUBLE_EQ(job->optimizers().dense().learning_rate(), 0.01);
+  EXPECT_EQ(job->output(), "/tmp/a=b,c");
+  EXPECT_THAT(job->features(0).sparse().boundaries(), ElementsAre(1, 2.5));
+}
+
+TEST(Overrides, AnEmptyValueEmptiesAList) {
+  const Result<Job> job = Read(kSmall, {"data.train.uri="});
+  ASSERT_TRUE(job.ok()) << job.status().ToString();
+  EXPECT_EQ(job->data().train().uri_size(), 0);
+}
+
+TEST(Overrides, TheLastOneWins) {
+  const Result<Job> job = Read(kSmall, {"train.epochs=3", "train.epochs=4"});
+  ASSERT_TRUE(job.ok());
+  EXPECT_EQ(job->train().epochs(), 4);
+  EXPECT_THAT(ErrorOf(kSmall, {"train.epochs=3", "train.epochs=0"}),
+              HasSubstr("override train.epochs=0: train.epochs is 0 epochs, expected at least 1"));
+}
+
+TEST(Overrides, SayWhatIsWrong) {
+  EXPECT_THAT(ErrorOf(kSmall, {"trian.epochs=3"}), HasSubstr("Job has no field \"trian\" (did you mean \"train\"?)"));
+  EXPECT_THAT(ErrorOf(kSmall, {"train.epochs=three"}),
+              HasSubstr("\"three\" is no value for epochs: expected an integer of 32 bits"));
+  EXPECT_THAT(ErrorOf(kSmall, {"train.epochs=3x"}), HasSubstr("\"3x\" is no value"));
+  EXPECT_THAT(ErrorOf(kSmall, {"train.epochs="}), HasSubstr("\"\" is no value"));
+  EXPECT_THAT(ErrorOf(kSmall, {"train.epochs=99999999999"}), HasSubstr("no value for epochs"));
+  EXPECT_THAT(ErrorOf(kSmall, {"train.seed=-1"}), HasSubstr("expected an integer that is not negative"));
+  EXPECT_THAT(ErrorOf(kSmall, {"data.shuffle=maybe"}), HasSubstr("expected true or false"));
+  EXPECT_THAT(ErrorOf(kSmall, {"metrics.best=AUK"}), HasSubstr("expected one of AUC, LOGLOSS"));
+  EXPECT_THAT(ErrorOf(kSmall, {"train=3"}), HasSubstr("train is a group of fields"));
+  EXPECT_THAT(ErrorOf(kSmall, {"train.epochs.x=3"}), HasSubstr("epochs is a single value"));
+  EXPECT_THAT(ErrorOf(kSmall, {"train[0].epochs=3"}), HasSubstr("train is no list"));
+  EXPECT_THAT(ErrorOf(kSmall, {"tables[1].dim=3"}), HasSubstr("tables has 1 elements"));
+  EXPECT_THAT(ErrorOf(kSmall, {"tables.dim=3"}), HasSubstr("expected tables[i]"));
+  EXPECT_THAT(ErrorOf(kSmall, {"tables[x].dim=3"}), HasSubstr("is no element of a list"));
+  EXPECT_THAT(ErrorOf(kSmall, {"epochs"}), HasSubstr("expected field.path=value"));
+  EXPECT_THAT(ErrorOf(kSmall, {"=3"}), HasSubstr("expected field.path=value"));
+  EXPECT_THAT(ErrorOf(kSmall, {"model.dlrm.dropout=0.1"}), HasSubstr("the job sets deepfm, which excludes dlrm"));
+  EXPECT_THAT(ErrorOf(kSmall, {"optimizers.dense.sgd={x: 1}"}), HasSubstr("expected the text of a SgdConfig"));
+}
+
+TEST(ExpandRange, ExpandsOneRange) {
+  EXPECT_THAT(*ExpandRange("user"), ElementsAre("user"));
+  EXPECT_THAT(*ExpandRange("C[1-3]"), ElementsAre("C1", "C2", "C3"));
+  EXPECT_THAT(*ExpandRange("a[9-11]b"), ElementsAre("a9b", "a10b", "a11b"));
+  EXPECT_THAT(*ExpandRange("f[08-10]"), ElementsAre("f08", "f09", "f10"));
+  EXPECT_THAT(*ExpandRange("x[5-5]"), ElementsAre("x5"));
+}
+
+TEST(ExpandRange, RefusesTornAndFallingOnes) {
+  for (const char* name : {"C[1-", "C1-3]", "C[-]", "C[1]", "C[a-b]", "C[1-2][1-2]", "C]1-2[", "C[1-2", "C[]",
+                           "C[1--2]", "C[ 1-2]", "C[1-99999999999999999999]"}) {
+    EXPECT_FALSE(ExpandRange(name).ok()) << name;
+  }
+  EXPECT_THAT(ExpandRange("C[3-1]").status().message(), HasSubstr("falls"));
+  EXPECT_THAT(ExpandRange("C[1-200000]").status().message(), HasSubstr("more than 100000"));
+}
+
+TEST(ReadJob, ExpandsRangesOfOneFeatureTogether) {
+  const Result<Job> job = Read(R"(
+data {
+  train { uri: "a.tsv" }
+  csv { header: false column_names: ["label", "I[1-2]", "C[1-3]"] }
+  label { column: "label" }
+}
+features { name: "I[1-2]" numeric {} }
+features { name: "C[1-3]" column: "c[4-6]" sparse { table: "T[7-9]" hash_space: "H[1-3]" } }
+tables { name: "T[7-9]" dim: 2 }
+model { dlrm {} }
+train {}
+output: "o"
+)");
+  ASSERT_TRUE(job.ok()) << job.status().ToString();
+  ASSERT_EQ(job->features_size(), 5);
+  EXPECT_EQ(job->features(1).name(), "I2");
+  EXPECT_EQ(job->features(1).column(), "I2");
+  EXPECT_EQ(job->features(4).name(), "C3");
+  EXPECT_EQ(job->features(4).column(), "c6");
+  EXPECT_EQ(job->features(4).sparse().table(), "T9");
+  EXPECT_EQ(job->features(4).sparse().hash_space(), "H3");
+  ASSERT_EQ(job->tables_size(), 3);
+  EXPECT_EQ(job->tables(2).name(), "T9");
+  EXPECT_THAT(job->data().csv().column_names(), ElementsAre("label", "I1", "I2", "C1", "C2", "C3"));
+}
+
+TEST(ReadJob, RefusesRangesOfDifferentLength) {
+  EXPECT_THAT(ErrorOf(With("name: \"user\" sparse {}", "name: \"C[1-3]\" sparse { table: \"T[1-2]\" }")),
+              HasSubstr("expected ranges of equal length"));
+  EXPECT_THAT(ErrorOf(With("name: \"user\" sparse {}", "name: \"user\" column: \"c[1-3]\" sparse {}")),
+              HasSubstr("features[0].name \"user\" stands for 1 and column \"c[1-3]\" for 3"));
+  EXPECT_THAT(ErrorOf(With("name: \"user\" sparse {}", "name: \"C[3-1]\" sparse {}")),
+              HasSubstr("job.textproto:5:12: features[0].name \"C[3-1]\" falls"));
+}
+
+TEST(JobErrors, UpperLayersAddTheirOwn) {
+  JobErrors errors;
+  const Result<Job> job = ReadJob("job.textproto", kSmall, {}, &errors);
+  ASSERT_TRUE(job.ok());
+  EXPECT_TRUE(errors.empty());
+  errors.Add("tables[0].dim", "is 4, expected 1");
+  errors.Add("model.deepfm.dropout", "is missing");
+  EXPECT_EQ(errors.ToStatus().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(errors.ToStatus().message(),
+            "job.textproto:7:23: tables[0].dim is 4, expected 1\n"
+            "job.textproto:8:9: model.deepfm.dropout is missing");
+}
+
+}  // namespace
+}  // namespace weir

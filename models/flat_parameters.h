@@ -1,5 +1,5 @@
-// FlatParameters: all parameters of a module in one buffer and all their gradients in another, each parameter on a 64-byte
-// boundary, so that one all-reduce and one optimizer call serve them all.
+// FlatParameters: all parameters of a module in one buffer and all their gradients in another, each parameter on a
+// 64-byte boundary, so that one all-reduce and one optimizer call serve them all.
 #pragma once
 
 #include <cstdint>

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <torch/types.h>
 #include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "base/status.h"
 #include "batch/feature.h"
@@ -34,8 +34,8 @@ class Model : public torch::nn::Module {
                                 const ForwardContext& context) = 0;
 };
 
-// The model that job.model names. InvalidArgument when the job's tables do not suit it (says which dims it wants) or the name
-// is unknown (lists the known ones).
+// The model that job.model names. InvalidArgument when the job's tables do not suit it (says which dims it wants) or
+// the name is unknown (lists the known ones).
 Result<std::shared_ptr<Model>> MakeModel(const Job& job, const FeatureSet& features);
 
 }  // namespace weir

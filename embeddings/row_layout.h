@@ -34,8 +34,8 @@ struct RowLayout {
 // The layout of a table of the job whose optimizer is `optimizer`.
 RowLayout MakeRowLayout(int dim, const OptimizerConfig& optimizer);
 
-// A block of rows of one table in memory: what a scan hands out and a load takes. The pointers are owned by whoever made
-// it and live as long as that says.
+// A block of rows of one table in memory: what a scan hands out and a load takes. The pointers are owned by whoever
+// made it and live as long as that says.
 struct RowBlock {
   int64_t num_rows = 0;
   const uint64_t* keys = nullptr;       // [num_rows]

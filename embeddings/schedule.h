@@ -7,7 +7,8 @@
 
 namespace weir {
 
-// config.learning_rate times the schedule's factor at `step` (1-based): s / warmup_steps while warming up, then the decay.
+// config.learning_rate times the schedule's factor at `step` (1-based): s / warmup_steps while warming up, then the
+// decay.
 double LearningRate(const OptimizerConfig& config, int64_t step);
 
 }  // namespace weir

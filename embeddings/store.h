@@ -27,15 +27,15 @@ enum class PullKind { kTraining, kEvaluation };
 using PullTicket = uint64_t;
 
 struct StoreStats {
-  int64_t rows = 0;             // over all tables and owners
-  int64_t bytes = 0;            // table memory over all owners
-  int64_t bytes_sent = 0;       // by this worker, on the wire; 0 for a local store
+  int64_t rows = 0;        // over all tables and owners
+  int64_t bytes = 0;       // table memory over all owners
+  int64_t bytes_sent = 0;  // by this worker, on the wire; 0 for a local store
   int64_t bytes_received = 0;
   int64_t messages_sent = 0;
 };
 
-// One per worker; used by one thread at a time. Every wait has the deadlines of the job's cluster section. After an error
-// other than InvalidArgument the store is of no more use: the job ends.
+// One per worker; used by one thread at a time. Every wait has the deadlines of the job's cluster section. After an
+// error other than InvalidArgument the store is of no more use: the job ends.
 class EmbeddingStore {
  public:
   virtual ~EmbeddingStore() = default;
@@ -58,12 +58,12 @@ class EmbeddingStore {
   // Waits until all workers' pushes of the steps up to `step` are applied.
   virtual Status Drain(int64_t step) = 0;
 
-  // Writes all rows to files in `folder`, which all owners share; they stay unchanged meanwhile. One worker calls, after
-  // every worker has drained `step`. Files are synced; the entries say what they hold.
+  // Writes all rows to files in `folder`, which all owners share; they stay unchanged meanwhile. One worker calls,
+  // after every worker has drained `step`. Files are synced; the entries say what they hold.
   virtual Result<std::vector<DataFile>> Save(int64_t step, const std::string& folder) = 0;
 
-  // Fills the (empty) tables from the ROWS files of a checkpoint, whatever owners wrote them, and takes `step` as the last
-  // applied. One worker calls, before any pull.
+  // Fills the (empty) tables from the ROWS files of a checkpoint, whatever owners wrote them, and takes `step` as the
+  // last applied. One worker calls, before any pull.
   virtual Status Load(int64_t step, const std::string& folder, std::span<const DataFile> files) = 0;
 
   virtual Result<StoreStats> Stats() = 0;

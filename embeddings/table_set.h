@@ -1,5 +1,5 @@
-// TableSet: the rows of all tables for the virtual shards one owner holds: the whole of them in a local store, its share
-// in a server. The one place where rows are read and trained.
+// TableSet: the rows of all tables for the virtual shards one owner holds: the whole of them in a local store, its
+// share in a server. The one place where rows are read and trained.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,6 @@
 #include "proto/job.pb.h"
 
 namespace weir {
-
-class Table;
 
 // What a table is made from. The seed is a function of (train.seed, table name).
 struct TableSpec {
@@ -58,7 +56,8 @@ class TableSet {
   // Bytes held: index, rows, state, counts and steps, over all tables.
   int64_t bytes() const;
 
-  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. Changes nothing.
+  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. Changes
+  // nothing.
   void Pull(int table, std::span<const uint64_t> keys, float* rows) const;
 
   // Applies one step: pushes[w] are those of worker w, each at most once per table. Gradients of a key are summed in
@@ -72,13 +71,21 @@ class TableSet {
   Status Scan(int table, int shard_begin, int shard_end, int64_t rows_max,
               const std::function<Status(const RowBlock&)>& visit) const;
 
-  // Adds rows, values and state as they are. AlreadyExists when a key is there already (its rows before it are added).
+  // Adds rows, values and state as they are. AlreadyExists when a key is there already: the table is then of no more
+  // use, for some rows of the block are added.
   Status Load(int table, const RowBlock& block);
 
  private:
+  struct OwnedTable;
+  struct Merge;
+
+  // One optimizer step on distinct keys; workers[i] is how many pushed keys[i], null for one each.
+  void Train(int table, int64_t step, std::span<const uint64_t> keys, const float* gradients, const uint32_t* workers);
+
   std::vector<TableSpec> specs_;
   int virtual_shards_;
-  std::vector<std::unique_ptr<Table>> tables_;
+  std::vector<std::unique_ptr<OwnedTable>> tables_;
+  std::unique_ptr<Merge> merge_;  // scratch of Apply
 };
 
 }  // namespace weir

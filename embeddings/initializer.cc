@@ -1,0 +1,114 @@
+#include "embeddings/initializer.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include <glog/logging.h>
+
+#include "base/random.h"
+
+namespace weir {
+namespace {
+
+// Column c of a key draws RandomBits(seed, kRowInit, key, c), to a float in [-scale, scale).
+class UniformInitializer : public RowInitializer {
+ public:
+  UniformInitializer(const UniformConfig& config, int dim, uint64_t seed)
+      : dim_(dim), seed_(seed), scale_(static_cast<float>(config.scale())) {}
+
+  void Initialize(uint64_t key, float* weights) const override {
+    for (int column = 0; column < dim_; ++column) {
+      const float unit = UnitFloat(RandomBits(seed_, RandomPurpose::kRowInit, key, column));
+      weights[column] = (unit * 2 - 1) * scale_;
+    }
+  }
+
+ private:
+  const int dim_;
+  const uint64_t seed_;
+  const float scale_;
+};
+
+// ln(x) for x > 0 by additions, multiplications and divisions alone: libm's differs in its last bit between processors.
+double Log(double x) {
+  const uint64_t bits = std::bit_cast<uint64_t>(x);
+  int exponent = static_cast<int>(bits >> 52) - 1023;
+  double mantissa = std::bit_cast<double>((bits & 0xfffffffffffffULL) | 0x3ff0000000000000ULL);  // [1, 2)
+  if (mantissa > 1.4142135623730951) {
+    mantissa *= 0.5;
+    ++exponent;
+  }
+  // ln m = 2 atanh(t), |t| <= 0.172: the first term left out is below 1e-17.
+  const double t = (mantissa - 1) / (mantissa + 1);
+  double sum = 0;
+  for (int k = 21; k >= 1; k -= 2) sum = sum * t * t + 1.0 / k;
+  return exponent * 0.6931471805599453 + 2 * t * sum;
+}
+
+// Marsaglia's polar method: columns 2p and 2p + 1 come from one point in the unit disc. Attempt a draws
+// RandomBits(seed, kRowInit, key, a << 32 | p), each half a coordinate.
+class NormalInitializer : public RowInitializer {
+ public:
+  NormalInitializer(const NormalConfig& config, int dim, uint64_t seed)
+      : dim_(dim), seed_(seed), stddev_(config.stddev()) {}
+
+  void Initialize(uint64_t key, float* weights) const override {
+    for (int column = 0; column < dim_; column += 2) {
+      double pair[2];
+      DrawPair(key, column / 2, pair);
+      weights[column] = static_cast<float>(pair[0] * stddev_);
+      if (column + 1 < dim_) weights[column + 1] = static_cast<float>(pair[1] * stddev_);
+    }
+  }
+
+ private:
+  void DrawPair(uint64_t key, uint64_t p, double* pair) const {
+    // A point misses the disc with probability 0.215; 64 misses do not happen.
+    for (uint64_t attempt = 0; attempt < 64; ++attempt) {
+      const uint64_t bits = RandomBits(seed_, RandomPurpose::kRowInit, key, attempt << 32 | p);
+      const double x = (static_cast<double>(bits >> 32) + 0.5) * 0x1p-31 - 1;
+      const double y = (static_cast<double>(bits & 0xffffffffU) + 0.5) * 0x1p-31 - 1;
+      const double square = x * x + y * y;
+      if (square >= 1) continue;
+      const double factor = std::sqrt(-2 * Log(square) / square);
+      pair[0] = x * factor;
+      pair[1] = y * factor;
+      return;
+    }
+    pair[0] = pair[1] = 0;
+  }
+
+  const int dim_;
+  const uint64_t seed_;
+  const double stddev_;
+};
+
+class ConstantInitializer : public RowInitializer {
+ public:
+  ConstantInitializer(const ConstantConfig& config, int dim) : dim_(dim), value_(static_cast<float>(config.value())) {}
+
+  void Initialize(uint64_t, float* weights) const override { std::fill_n(weights, dim_, value_); }
+
+ private:
+  const int dim_;
+  const float value_;
+};
+
+}  // namespace
+
+std::unique_ptr<RowInitializer> MakeRowInitializer(const InitializerConfig& config, int dim, uint64_t table_seed) {
+  switch (config.kind_case()) {
+    case InitializerConfig::kUniform:
+    case InitializerConfig::KIND_NOT_SET:
+      return std::make_unique<UniformInitializer>(config.uniform(), dim, table_seed);
+    case InitializerConfig::kNormal:
+      return std::make_unique<NormalInitializer>(config.normal(), dim, table_seed);
+    case InitializerConfig::kConstant:
+      return std::make_unique<ConstantInitializer>(config.constant(), dim);
+  }
+  LOG(FATAL) << "initializer kind " << config.kind_case() << " is not known";
+}
+
+}  // namespace weir

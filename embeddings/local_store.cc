@@ -1,0 +1,150 @@
+#include "embeddings/local_store.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace weir {
+namespace {
+
+// All tables in this process, one worker: a push is applied when it comes, a pull answered as soon as the pushes before
+// its step are applied, so nothing here ever waits.
+class LocalStore : public EmbeddingStore {
+ public:
+  LocalStore(std::vector<TableSpec> specs, int virtual_shards, RowFiles* row_files)
+      : tables_(std::move(specs), virtual_shards), row_files_(row_files) {}
+
+  Result<PullTicket> StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) override {
+    for (size_t i = 0; i < tables.size(); ++i) WEIR_RETURN_IF_ERROR(CheckTable(tables[i].table, tables.first(i)));
+    if (kind == PullKind::kTraining) {
+      const int64_t next = std::max(last_pull_, applied_) + 1;
+      if (step != next) {
+        return FailedPrecondition(
+            fmt::format("training pulls go in order: expected step {}, found step {}", next, step));
+      }
+      last_pull_ = step;
+    }
+    const PullTicket ticket = ++last_ticket_;
+    if (step <= applied_ + 1) {
+      Fill(tables);
+      started_[ticket] = {step, true, {}};
+    } else {
+      started_[ticket] = {step, false, {tables.begin(), tables.end()}};
+    }
+    return ticket;
+  }
+
+  Status FinishPull(PullTicket ticket) override {
+    auto found = started_.find(ticket);
+    if (found == started_.end()) {
+      return FailedPrecondition(fmt::format("pull ticket {}: expected one that was started and not finished", ticket));
+    }
+    if (!found->second.filled) {
+      return FailedPrecondition(
+          fmt::format("pull of step {}: expected the pushes up to step {} first, found the last at {}",
+                      found->second.step, found->second.step - 1, applied_));
+    }
+    started_.erase(found);
+    return Status();
+  }
+
+  Status Push(int64_t step, std::span<const TablePush> tables) override {
+    for (size_t i = 0; i < tables.size(); ++i) WEIR_RETURN_IF_ERROR(CheckTable(tables[i].table, tables.first(i)));
+    if (step != applied_ + 1) {
+      return FailedPrecondition(fmt::format("pushes go in order: expected step {}, found step {}", applied_ + 1, step));
+    }
+    pushes_.assign(tables.begin(), tables.end());
+    tables_.Apply(step, std::span(&pushes_, 1));
+    applied_ = step;
+    for (auto& [ticket, pull] : started_) {
+      if (pull.filled || pull.step > applied_ + 1) continue;
+      Fill(pull.tables);
+      pull.filled = true;
+    }
+    return Status();
+  }
+
+  Status Drain(int64_t step) override {
+    if (step <= applied_) return Status();
+    return FailedPrecondition(
+        fmt::format("draining step {}: expected its push first, found the last at step {}", step, applied_));
+  }
+
+  Result<std::vector<DataFile>> Save(int64_t step, const std::string& folder) override {
+    if (step != applied_) {
+      return FailedPrecondition(
+          fmt::format("saving step {}: expected the rows at it, found them at {}", step, applied_));
+    }
+    if (row_files_ == nullptr) return FailedPrecondition("saving rows: expected a store that was given row files");
+    return row_files_->Write(tables_, {0, tables_.virtual_shards()}, folder, "local", [] {});
+  }
+
+  Status Load(int64_t step, const std::string& folder, std::span<const DataFile> files) override {
+    if (row_files_ == nullptr) return FailedPrecondition("loading rows: expected a store that was given row files");
+    if (num_rows() != 0 || last_pull_ != 0 || applied_ != 0) {
+      return FailedPrecondition(
+          fmt::format("loading step {}: expected a store not used yet, found one at step {} with {} "
+                      "rows",
+                      step, std::max(last_pull_, applied_), num_rows()));
+    }
+    WEIR_RETURN_IF_ERROR(row_files_->Read(folder, files, {0, tables_.virtual_shards()}, &tables_, [] {}));
+    applied_ = step;
+    return Status();
+  }
+
+  Result<StoreStats> Stats() override {
+    StoreStats stats;
+    stats.rows = num_rows();
+    stats.bytes = tables_.bytes();
+    return stats;
+  }
+
+ private:
+  struct StartedPull {
+    int64_t step = 0;
+    bool filled = false;
+    std::vector<TablePull> tables;  // while not filled
+  };
+
+  template <typename T>
+  Status CheckTable(int table, std::span<const T> before) const {
+    if (table < 0 || table >= tables_.num_tables()) {
+      return InvalidArgument(fmt::format("expected a table from 0 to {}, found {}", tables_.num_tables() - 1, table));
+    }
+    for (const T& other : before) {
+      if (other.table == table) {
+        return InvalidArgument(
+            fmt::format("expected each table at most once, found table {} twice", tables_.spec(table).name));
+      }
+    }
+    return Status();
+  }
+
+  void Fill(std::span<const TablePull> tables) const {
+    for (const TablePull& pull : tables) tables_.Pull(pull.table, pull.keys, pull.rows);
+  }
+
+  int64_t num_rows() const {
+    int64_t rows = 0;
+    for (int table = 0; table < tables_.num_tables(); ++table) rows += tables_.num_rows(table);
+    return rows;
+  }
+
+  TableSet tables_;
+  RowFiles* const row_files_;
+  int64_t applied_ = 0;    // step of the last push
+  int64_t last_pull_ = 0;  // step of the last training pull
+  PullTicket last_ticket_ = 0;
+  std::map<PullTicket, StartedPull> started_;
+  std::vector<TablePush> pushes_;
+};
+
+}  // namespace
+
+std::unique_ptr<EmbeddingStore> MakeLocalStore(std::vector<TableSpec> specs, int virtual_shards, RowFiles* row_files) {
+  return std::make_unique<LocalStore>(std::move(specs), virtual_shards, row_files);
+}
+
+}  // namespace weir

@@ -1,0 +1,129 @@
+#include "embeddings/lookup.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <glog/logging.h>
+
+#include "embeddings/distinct.h"
+#include "embeddings/pooling.h"
+
+namespace weir {
+namespace {
+
+// Floats that grow only and are never wiped: a batch writes what it reads.
+class FloatBuffer {
+ public:
+  float* Get(size_t size) {
+    if (size > capacity_) {
+      capacity_ = std::max(size, capacity_ + capacity_ / 2);
+      data_ = std::make_unique_for_overwrite<float[]>(capacity_);
+    }
+    return data_.get();
+  }
+  float* data() const { return data_.get(); }
+
+ private:
+  std::unique_ptr<float[]> data_;
+  size_t capacity_ = 0;
+};
+
+bool OneValueEach(const Jagged& jagged) {
+  if (static_cast<int64_t>(jagged.values.size()) != jagged.num_samples()) return false;
+  int32_t differences = 0;
+  for (int64_t i = 0; i < jagged.num_samples(); ++i) differences |= jagged.offsets[i] ^ static_cast<int32_t>(i);
+  return differences == 0;
+}
+
+}  // namespace
+
+struct Lookup::TableState {
+  DistinctKeys distinct;
+  std::vector<int> features;  // that look it up, ascending
+  FloatBuffer rows;           // [distinct, dim]
+  FloatBuffer gradients;      // [distinct, dim]
+};
+
+struct Lookup::FeatureState {
+  std::vector<int32_t> numbers;
+  std::vector<int32_t> offsets;  // empty when each sample has one value
+};
+
+Lookup::Lookup(const FeatureSet& features, std::vector<int> dims)
+    : features_(features), dims_(std::move(dims)), tables_(dims_.size()), states_(features_.sparse.size()) {
+  for (size_t f = 0; f < features_.sparse.size(); ++f) {
+    const SparseFeature& feature = features_.sparse[f];
+    CHECK_LT(feature.table, static_cast<int>(dims_.size())) << "feature " << feature.name;
+    CHECK_EQ(feature.dim, dims_[feature.table]) << "feature " << feature.name;
+    tables_[feature.table].features.push_back(static_cast<int>(f));
+  }
+}
+
+Lookup::~Lookup() = default;
+
+void Lookup::Prepare(const Batch& batch) {
+  CHECK_EQ(batch.sparse.size(), features_.sparse.size());
+  num_samples_ = batch.num_samples;
+  pulls_.clear();
+  for (size_t t = 0; t < tables_.size(); ++t) {
+    TableState& table = tables_[t];
+    table.distinct.Clear();
+    for (int f : table.features) {
+      const Jagged& jagged = batch.sparse[f];
+      CHECK_EQ(jagged.num_samples(), num_samples_) << "feature " << features_.sparse[f].name;
+      FeatureState& state = states_[f];
+      state.numbers.resize(jagged.values.size());
+      table.distinct.Add(jagged.values, state.numbers.data());
+      if (OneValueEach(jagged)) {
+        state.offsets.clear();
+      } else {
+        state.offsets = jagged.offsets;
+      }
+    }
+    if (table.distinct.size() == 0) continue;
+    pulls_.push_back({static_cast<int>(t), table.distinct.keys(), table.rows.Get(table.distinct.size() * dims_[t])});
+  }
+}
+
+int64_t Lookup::num_samples() const { return num_samples_; }
+
+std::span<const TablePull> Lookup::pulls() const { return pulls_; }
+
+void Lookup::Pool(float* pooled) const {
+  for (size_t f = 0; f < states_.size(); ++f) {
+    const SparseFeature& feature = features_.sparse[f];
+    PoolForward({feature.dim, states_[f].numbers, states_[f].offsets, feature.pooling},
+                tables_[feature.table].rows.data(), pooled + feature.offset, features_.pooled_dim);
+  }
+}
+
+std::span<const TablePush> Lookup::Gradients(const float* pooled_gradient) {
+  pushes_.clear();
+  for (const TablePull& pull : pulls_) {
+    TableState& table = tables_[pull.table];
+    const size_t size = pull.keys.size() * dims_[pull.table];
+    float* gradients = table.gradients.Get(size);
+    std::fill_n(gradients, size, 0.0f);
+    for (int f : table.features) {
+      const SparseFeature& feature = features_.sparse[f];
+      PoolBackward({feature.dim, states_[f].numbers, states_[f].offsets, feature.pooling},
+                   pooled_gradient + feature.offset, features_.pooled_dim, gradients);
+    }
+    pushes_.push_back({pull.table, pull.keys, gradients});
+  }
+  return pushes_;
+}
+
+int64_t Lookup::num_values() const {
+  int64_t values = 0;
+  for (const FeatureState& state : states_) values += static_cast<int64_t>(state.numbers.size());
+  return values;
+}
+
+int64_t Lookup::num_distinct() const {
+  int64_t distinct = 0;
+  for (const TableState& table : tables_) distinct += table.distinct.size();
+  return distinct;
+}
+
+}  // namespace weir

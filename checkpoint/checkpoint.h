@@ -73,13 +73,12 @@ struct CheckpointEntry {
 Result<std::vector<CheckpointEntry>> ListCheckpoints(FileSystem* file_system, const std::string& root,
                                                      std::vector<std::string>* damaged);
 
-// What a user means by a checkpoint's path: a step-N folder; a run's output folder (or its checkpoints/ folder): the best
-// by the manifests' evaluations, else the last. NotFound says what was looked for.
+// What a user means by a checkpoint's path: a step-N folder; a run's output folder (or its checkpoints/ folder): the
+// best by the manifests' evaluations, else the last. NotFound says what was looked for.
 Result<std::string> ResolveCheckpoint(FileSystem* file_system, const std::string& path);
 
 // Removes all but the newest `keep` and those at the steps `also_keep`; and temporary folders left by a run that died.
-Status PruneCheckpoints(FileSystem* file_system, const std::string& root, int keep,
-                        std::span<const int64_t> also_keep);
+Status PruneCheckpoints(FileSystem* file_system, const std::string& root, int keep, std::span<const int64_t> also_keep);
 
 // Removes temporary folders left by a run that died. Called by the owner at its start.
 Status RemoveLeftovers(FileSystem* file_system, const std::string& root);

@@ -1,0 +1,116 @@
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+#include <glog/logging.h>
+
+#include "base/clock.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/dense_file.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/step_folder.h"
+
+namespace weir {
+namespace {
+
+// Makes a folder whose parents may be missing too, so that all of them survive a power cut.
+Status CreateDurably(FileSystem* file_system, const std::string& folder) {
+  std::vector<std::string> parents;
+  std::filesystem::path missing = std::filesystem::absolute(folder).lexically_normal();
+  if (!missing.has_filename()) missing = missing.parent_path();
+  for (; !file_system->Exists(missing.string()) && missing.has_relative_path(); missing = missing.parent_path()) {
+    parents.push_back(missing.parent_path().string());
+  }
+  WEIR_RETURN_IF_ERROR(file_system->CreateFolders(folder));
+  for (const std::string& parent : parents) WEIR_RETURN_IF_ERROR(file_system->SyncFolder(parent));
+  return Status();
+}
+
+bool IsDamage(const Status& status) {
+  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
+}
+
+// Makes way for root/step-N: a whole one stays, a damaged one gets another name, since it may still be of use to
+// people.
+Status SetDamagedAside(FileSystem* file_system, const std::string& root, int64_t step) {
+  std::string path = JoinPath(root, StepFolderName(step));
+  if (!file_system->Exists(path)) return Status();
+  Status whole = VerifyCheckpoint(file_system, path);
+  if (whole.ok()) return AlreadyExists(fmt::format("{} is there already, and whole", path));
+  if (!IsDamage(whole)) return whole.Wrap(fmt::format("{} is there already", path));
+  WEIR_ASSIGN_OR_RETURN(std::string name, DamagedFolderName(step));
+  LOG(WARNING) << "setting a damaged checkpoint aside as " << name << ": " << whole.ToString();
+  return file_system->Rename(path, JoinPath(root, name));
+}
+
+// Rows per table as the files have them, where the caller left them out.
+void FillRows(Manifest* manifest) {
+  std::map<std::string, uint64_t> rows;
+  for (const DataFile& file : manifest->files()) {
+    if (file.kind() == DataFile::ROWS) rows[file.table()] += file.rows();
+  }
+  for (TableSummary& table : *manifest->mutable_tables()) {
+    if (!table.has_rows()) table.set_rows(rows[table.name()]);
+  }
+}
+
+}  // namespace
+
+CheckpointWriter::CheckpointWriter(FileSystem* file_system, std::string root, std::string folder, int64_t step)
+    : file_system_(file_system), root_(std::move(root)), folder_(std::move(folder)), step_(step) {}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (!committed_) file_system_->RemoveAll(folder_).IgnoreError();  // else RemoveLeftovers finds it
+}
+
+Result<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Begin(FileSystem* file_system, const std::string& root,
+                                                                  int64_t step) {
+  if (step < 0)
+    return InvalidArgument(fmt::format("checkpoint in {}: expected a step of at least 0, found {}", root, step));
+  WEIR_RETURN_IF_ERROR(CreateDurably(file_system, root));
+  WEIR_ASSIGN_OR_RETURN(std::string name, TemporaryFolderName(step));
+  std::string folder = JoinPath(root, name);
+  WEIR_RETURN_IF_ERROR(file_system->CreateFolders(folder));
+  return std::unique_ptr<CheckpointWriter>(new CheckpointWriter(file_system, root, folder, step));
+}
+
+Status CheckpointWriter::WriteDense(std::span<const DenseTensor> tensors) {
+  WEIR_ASSIGN_OR_RETURN(DataFile entry, WriteDenseFile(file_system_, folder_, tensors));
+  files_.push_back(std::move(entry));
+  return Status();
+}
+
+void CheckpointWriter::AddFiles(std::span<const DataFile> files) {
+  files_.insert(files_.end(), files.begin(), files.end());
+}
+
+Result<std::string> CheckpointWriter::Commit(Manifest manifest) {
+  CHECK(!committed_) << folder_;
+  manifest.set_format_version(kCheckpointFormatVersion);
+  manifest.set_step(step_);
+  manifest.set_created_unix_s(SystemClock().UnixNanos() / kNanosPerSecond);
+  manifest.mutable_files()->Assign(files_.begin(), files_.end());
+  if (!manifest.hash_rule().has_version()) manifest.mutable_hash_rule()->set_version(kHashRuleVersion);
+  FillRows(&manifest);
+  std::string path = JoinPath(root_, StepFolderName(step_));
+  std::string problem = ManifestProblem(manifest);
+  if (!problem.empty()) return InvalidArgument(fmt::format("committing {}: {}", path, problem));
+
+  WEIR_RETURN_IF_ERROR(WriteManifest(file_system_, folder_, manifest));
+  WEIR_RETURN_IF_ERROR(file_system_->SyncFolder(folder_));
+  WEIR_RETURN_IF_ERROR(SetDamagedAside(file_system_, root_, step_));
+  WEIR_RETURN_IF_ERROR(file_system_->Rename(folder_, path));
+  committed_ = true;
+  WEIR_RETURN_IF_ERROR(file_system_->SyncFolder(root_));
+  return path;
+}
+
+Result<std::vector<DenseTensor>> ReadDense(FileSystem* file_system, const std::string& path, const Manifest& manifest) {
+  for (const DataFile& file : manifest.files()) {
+    if (file.kind() == DataFile::DENSE) return ReadDenseFile(file_system, path, file);
+  }
+  return std::vector<DenseTensor>();
+}
+
+}  // namespace weir

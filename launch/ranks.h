@@ -1,0 +1,53 @@
+// Ranks: sets a job up over the ranks that mpirun started, or in this process alone, and takes it down again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "trainer/mpi_world.h"
+#include "trainer/watchdog.h"
+#include "trainer/worker.h"
+
+namespace weir {
+
+// What ranks have in common: the world they live in, the job that rank 0 read.
+class Ranks {
+ public:
+  // Starts MPI if this process was launched by it.
+  static Result<std::unique_ptr<Ranks>> Start();
+
+  int rank() const { return world_ ? world_->rank() : 0; }
+  int size() const { return world_ ? world_->size() : 1; }
+  // "rank 2 (server 0) on host-a", for messages.
+  std::string who() const;
+
+  // Rank 0 reads the job, the others take its result: the same Job, or the same error, on every rank.
+  Result<Job> ShareJob(const std::function<Result<Job>()>& read);
+
+  // What a worker does once all stand: train, evaluate. `mark` tells the watchdog what was finished.
+  using WorkerMain = std::function<Status(const Worker&, const std::function<void(const char*, int64_t)>& mark)>;
+
+  // Runs the job: the last cluster.servers ranks serve; with 0, each worker also holds shards; without MPI, one worker with a
+  // local store. Returns when all ranks are done, with the first error this rank met.
+  Status Run(const Job& job, const WorkerMain& worker_main);
+
+  // Peak resident memory, summed over all ranks. After Run, on all ranks.
+  Result<int64_t> TotalPeakRssBytes();
+
+  // Ends the process's part in the job and returns its exit code: 0 if `status` is OK. On an error it is printed at once,
+  // with the rank's name, and all ranks of the job are ended.
+  int Finish(const Status& status, const std::string& command);
+
+ private:
+  Ranks() = default;
+  Status RunAlone(const Job& job, const WorkerMain& worker_main);
+  Status RunInWorld(const Job& job, const WorkerMain& worker_main);
+
+  std::unique_ptr<MpiWorld> world_;  // null without MPI
+  std::string role_ = "the only process";
+};
+
+}  // namespace weir

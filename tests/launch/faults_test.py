@@ -1,0 +1,209 @@
+"""Dead and silent ranks, strangers on the ports, a full disk: the job ends at once by name, or is not disturbed."""
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+import runs
+
+SILENCE_S = 4
+LONG = ["train.epochs=100000", f"cluster.silence_s={SILENCE_S}", "checkpoint.every_steps=100"]
+
+
+def free_ports(count):
+    """The first of `count` free ports in a row."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            base = probe.getsockname()[1]
+        try:
+            for i in range(count):
+                with socket.socket() as each:
+                    each.bind(("127.0.0.1", base + i))
+            return base
+        except (OSError, OverflowError):
+            continue
+    raise RuntimeError("no free ports")
+
+
+def ranks_of(launcher):
+    """{rank: pid} of the processes that this mpirun started."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                parent = int(f.read().rsplit(")", 1)[1].split()[1])
+            if parent != launcher:
+                continue
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                variables = dict(v.split(b"=", 1) for v in f.read().split(b"\0") if b"=" in v)
+            found[int(variables[b"OMPI_COMM_WORLD_RANK"])] = int(pid)
+        except (OSError, KeyError):
+            continue
+    return found
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        self.space = runs.Workspace()
+        self.process = None
+
+    def tearDown(self):
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
+        self.space.__exit__()
+
+    def begin(self, ranks, *overrides):
+        self.process = runs.start("train", self.space.job, f"data.train.uri={self.space.train}",
+                                  f"output={self.space.path('out')}", *LONG, *overrides, ranks=ranks)
+        deadline = time.time() + 60
+        while not any(n.startswith("step-") and "." not in n for n in self.commits()):
+            self.assertIsNone(self.process.poll(), "the job ended by itself: " + self.ended_text())
+            self.assertLess(time.time(), deadline, "no commit after 60 s")
+            time.sleep(0.05)
+        return ranks_of(self.process.pid)
+
+    def ended_text(self):
+        out, err = self.process.communicate()
+        return out + err
+
+    def commits(self):
+        folder = self.space.path("out/checkpoints")
+        return os.listdir(folder) if os.path.isdir(folder) else []
+
+    def ends_naming(self, pids, within_s, *expected):
+        began = time.time()
+        out, err = self.process.communicate(timeout=within_s + 10)
+        self.assertLess(time.time() - began, within_s, err)
+        self.assertNotEqual(self.process.returncode, 0)
+        for text in expected:
+            self.assertIn(text, err)
+        self.assertRegex(err, r"step \d+")
+        for pid in pids.values():
+            self.assertFalse(is_alive(pid), f"process {pid} is still there")
+
+    def test_worker_killed(self):
+        pids = self.begin(4, "cluster.servers=2")
+        os.kill(pids[1], signal.SIGKILL)
+        self.ends_naming(pids, SILENCE_S + 3, "worker 1")
+
+    def test_server_killed(self):
+        pids = self.begin(4, "cluster.servers=2")
+        os.kill(pids[3], signal.SIGKILL)
+        self.ends_naming(pids, SILENCE_S + 3, "server 1")
+
+    def test_colocated_worker_killed(self):
+        pids = self.begin(2)
+        os.kill(pids[1], signal.SIGKILL)
+        self.ends_naming(pids, SILENCE_S + 3, "1")
+
+    def test_server_silent(self):
+        pids = self.begin(3, "cluster.servers=1")
+        os.kill(pids[2], signal.SIGSTOP)
+        self.ends_naming(pids, SILENCE_S + 5, "server 0")
+
+    def test_worker_silent(self):
+        pids = self.begin(3, "cluster.servers=1")
+        os.kill(pids[1], signal.SIGSTOP)
+        self.ends_naming(pids, SILENCE_S + 5, "worker 1")
+
+    def test_killed_run_resumes(self):
+        pids = self.begin(3, "cluster.servers=1")
+        for pid in pids.values():
+            os.kill(pid, signal.SIGKILL)
+        self.process.communicate(timeout=30)
+        done = runs.train(self.space, "out", "train.max_steps=3000", "train.epochs=100000", workers=2, servers=2)
+        straight = runs.train(self.space, "straight", "train.max_steps=3000", "train.epochs=100000", workers=2,
+                              servers=1)
+        diff = runs.weir("checkpoint", "diff", done["checkpoint"], straight["checkpoint"])
+        self.assertEqual(diff.returncode, 0, diff.stdout + diff.stderr)
+
+    def test_port_taken(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            done = runs.weir("train", self.space.job, f"data.train.uri={self.space.train}",
+                             f"output={self.space.path('out')}", "cluster.servers=1", f"cluster.base_port={port}",
+                             "cluster.bind_address=127.0.0.1", ranks=2)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(str(port), done.stderr)
+        self.assertIn("cluster.base_port", done.stderr)
+
+    def test_strangers_do_not_disturb(self):
+        quiet = runs.train(self.space, "quiet", "train.epochs=40", workers=2, servers=1)
+        port = free_ports(1)
+        self.process = runs.start("train", self.space.job, f"data.train.uri={self.space.train}",
+                                  f"output={self.space.path('out')}", "train.epochs=40", "cluster.servers=1",
+                                  f"cluster.base_port={port}", "cluster.bind_address=127.0.0.1", ranks=3)
+        payloads = [b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), struct.pack("<Q", 2**63) * 64, b"\0", b"WEIR" * 100]
+        reached, held = 0, []
+        while self.process.poll() is None and reached < 200:
+            try:
+                connection = socket.create_connection(("127.0.0.1", port), timeout=1)
+                connection.sendall(payloads[reached % len(payloads)])
+                reached += 1
+                held.append(connection)
+                if len(held) > 20:
+                    held.pop(0).close()
+            except OSError:
+                time.sleep(0.02)
+        for connection in held:
+            connection.close()
+        out, err = self.process.communicate(timeout=runs.TIMEOUT_S)
+        self.assertEqual(self.process.returncode, 0, err)
+        self.assertGreater(reached, 10)
+        loud = json.loads(out.strip().splitlines()[-1])
+        diff = runs.weir("checkpoint", "diff", quiet["checkpoint"], loud["checkpoint"])
+        self.assertEqual(diff.returncode, 0, diff.stdout + diff.stderr)
+
+    def test_full_disk(self):
+        if os.geteuid() != 0:
+            if os.environ.get("CI") == "true":
+                self.fail("mounting a small disk needs root")
+            self.skipTest("mounting a small disk needs root")
+        disk = self.space.path("out")
+        os.makedirs(disk)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], check=True)
+        try:
+            done = runs.weir("train", self.space.job, f"data.train.uri={self.space.train}", f"output={disk}",
+                             "train.epochs=1000", "checkpoint.every_steps=20", "checkpoint.keep=100",
+                             "cluster.servers=1", ranks=2)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("No space left on device", done.stderr)
+            self.assertIn("checkpoints", done.stderr)
+            whole = [n for n in self.commits() if n.startswith("step-") and "." not in n]
+            self.assertTrue(whole)
+            for name in whole:
+                verified = runs.weir("checkpoint", "verify", os.path.join(disk, "checkpoints", name))
+                self.assertEqual(verified.returncode, 0, verified.stderr)
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+    def test_stop_on_request_commits(self):
+        pids = self.begin(3, "cluster.servers=1")
+        os.kill(self.process.pid, signal.SIGUSR1)
+        out, err = self.process.communicate(timeout=60)
+        self.assertEqual(self.process.returncode, 0, err)
+        stopped = json.loads(out.strip().splitlines()[-1])
+        self.assertEqual(os.path.basename(stopped["checkpoint"]), f"step-{stopped['steps']}")
+        for pid in pids.values():
+            self.assertFalse(is_alive(pid))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"])

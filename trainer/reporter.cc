@@ -1,0 +1,112 @@
+#include "trainer/reporter.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include <fmt/format.h>
+
+namespace weir {
+
+Reporter::Reporter(const Job& job, const Clock* clock)
+    : job_(job),
+      clock_(clock),
+      progress_(ProgressOptions::ForStderr(job.metrics().every_s()), std::cerr, *clock),
+      window_(job.metrics().window()),
+      point_ns_(clock->SteadyNanos()) {}
+
+Result<std::unique_ptr<Reporter>> Reporter::Open(const Job& job, FileSystem* file_system, const Clock* clock,
+                                                 int64_t step) {
+  std::unique_ptr<Reporter> reporter(new Reporter(job, clock));
+  WEIR_RETURN_IF_ERROR(file_system->CreateFolders(job.output()));
+  WEIR_ASSIGN_OR_RETURN(reporter->log_,
+                        MetricsLog::Open(*file_system, JoinPath(job.output(), "metrics.jsonl"), step));
+  if (job.metrics().tensorboard()) {
+    WEIR_ASSIGN_OR_RETURN(reporter->events_,
+                          EventWriter::Create(*file_system, JoinPath(job.output(), "events"), *clock));
+  }
+  reporter->last_step_ = step;
+  return reporter;
+}
+
+Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samples, const StepResult& result) {
+  last_step_ = step;
+  window_.Add(result.logits, result.labels, result.weights);
+  loss_sum_ += result.previous_loss_sum;
+  weight_ += result.previous_weight;
+
+  ProgressState state;
+  state.step = step;
+  state.steps_total = job_.train().max_steps();
+  state.epoch = std::min<int64_t>(position.epoch() + 1, job_.train().epochs());
+  state.epochs_total = job_.train().epochs();
+  state.samples = samples;
+  if (state.steps_total == 0) state.samples_total = epoch_rows_ * job_.train().epochs();
+  progress_.Update(state, [this] { return window_.Measure(); });
+
+  const int64_t now_ns = clock_->SteadyNanos();
+  const double elapsed_s = static_cast<double>(now_ns - point_ns_) / kNanosPerSecond;
+  if (elapsed_s < job_.metrics().every_s() || weight_ == 0) return Status();
+  WindowMetrics shown = window_.Measure();
+  WEIR_RETURN_IF_ERROR(Write("train", step,
+                             {{"epoch", state.epoch},
+                              {"samples", samples},
+                              {"samples_per_s", static_cast<double>(samples - point_samples_) / elapsed_s},
+                              {"logloss", loss_sum_ / weight_},
+                              {"auc", JsonOptional(shown.auc)}}));
+  loss_sum_ = weight_ = 0;
+  point_samples_ = samples;
+  point_ns_ = now_ns;
+  return Status();
+}
+
+Status Reporter::Evaluated(const Evaluation& evaluation) {
+  std::optional<double> auc, calibration;
+  if (evaluation.has_auc()) auc = evaluation.auc();
+  if (evaluation.has_calibration()) calibration = evaluation.calibration();
+  progress_.Say(fmt::format("step {}: evaluation of {} samples: logloss {:.5f}, AUC {}", evaluation.step(),
+                            evaluation.samples(), evaluation.logloss(), auc ? fmt::format("{:.5f}", *auc) : "-"));
+  return Write("eval", evaluation.step(),
+               {{"samples", static_cast<int64_t>(evaluation.samples())},
+                {"logloss", evaluation.logloss()},
+                {"auc", JsonOptional(auc)},
+                {"calibration", JsonOptional(calibration)}});
+}
+
+void Reporter::Committed(const std::string& path, int64_t step) {
+  progress_.Say(fmt::format("step {}: committed {}", step, path));
+}
+
+Status Reporter::Close(double samples_per_s, const StoreStats& stats, const std::vector<BadRows>& bad_rows) {
+  progress_.Clear();
+  std::vector<JsonField> fields = {{"samples_per_s", samples_per_s},
+                                   {"rows", stats.rows},
+                                   {"table_bytes", stats.bytes},
+                                   {"bytes_sent", stats.bytes_sent},
+                                   {"bytes_received", stats.bytes_received},
+                                   {"messages_sent", stats.messages_sent}};
+  for (const BadRows& bad : bad_rows) {
+    LOG(WARNING) << bad.rows << " bad rows skipped: column " << bad.column << ": " << bad.reason;
+    fields.push_back({fmt::format("bad_rows/{}/{}", bad.column, bad.reason), bad.rows});
+  }
+  WEIR_RETURN_IF_ERROR(Write("run", last_step_, fields));
+  WEIR_RETURN_IF_ERROR(log_->Close());
+  return events_ ? events_->Close() : Status();
+}
+
+Status Reporter::Write(const std::string& group, int64_t step, const std::vector<JsonField>& fields) {
+  std::vector<JsonField> line = {{"kind", group}};
+  line.insert(line.end(), fields.begin(), fields.end());
+  WEIR_RETURN_IF_ERROR(log_->Append(step, line));
+  if (!events_) return Status();
+  for (const JsonField& field : fields) {
+    const std::string tag = group + "/" + field.name;
+    if (const auto* number = std::get_if<double>(&field.value)) {
+      WEIR_RETURN_IF_ERROR(events_->AddScalar(tag, step, *number));
+    } else if (const auto* count = std::get_if<int64_t>(&field.value)) {
+      WEIR_RETURN_IF_ERROR(events_->AddScalar(tag, step, static_cast<double>(*count)));
+    }
+  }
+  return events_->Flush();
+}
+
+}  // namespace weir

@@ -1,0 +1,66 @@
+// Reporter: what rank 0 tells of a run: the progress line, metrics.jsonl and TensorBoard's events.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/status.h"
+#include "data_loader/loader.h"
+#include "embeddings/store.h"
+#include "trainer/metrics.h"
+#include "trainer/metrics_log.h"
+#include "trainer/progress.h"
+#include "trainer/step.h"
+#include "trainer/tensorboard.h"
+
+namespace weir {
+
+// One thread. Writes into job.output: metrics.jsonl, and events/ unless metrics.tensorboard is false.
+class Reporter {
+ public:
+  // `step`: the last one already trained; later lines of an earlier run are cut off.
+  static Result<std::unique_ptr<Reporter>> Open(const Job& job, FileSystem* file_system, const Clock* clock,
+                                                int64_t step);
+
+  // epoch_rows: for the total of the progress line. samples: trained before this process.
+  void SetTotals(int64_t epoch_rows, int64_t samples) {
+    epoch_rows_ = epoch_rows;
+    point_samples_ = samples;
+  }
+
+  // After each step; writes a point every metrics.every_s. `samples`: trained since the run's first start.
+  Status Step(int64_t step, const LoaderPosition& position, int64_t samples, const StepResult& result);
+  Status Evaluated(const Evaluation& evaluation);
+  void Committed(const std::string& path, int64_t step);
+
+  // The last point, with what this worker's store did and the bad rows it met.
+  Status Close(double samples_per_s, const StoreStats& stats, const std::vector<BadRows>& bad_rows);
+
+ private:
+  Reporter(const Job& job, const Clock* clock);
+
+  // One line of metrics.jsonl, and each number as a scalar "GROUP/NAME".
+  Status Write(const std::string& group, int64_t step, const std::vector<JsonField>& fields);
+
+  const Job& job_;
+  const Clock* const clock_;
+  int64_t epoch_rows_ = 0;
+  Progress progress_;
+  RollingWindow window_;
+  std::unique_ptr<MetricsLog> log_;
+  std::unique_ptr<EventWriter> events_;  // null when switched off
+
+  int64_t last_step_ = 0;
+  // Of the steps since the last point, over all workers.
+  double loss_sum_ = 0;
+  double weight_ = 0;
+  int64_t point_samples_ = 0;
+  int64_t point_ns_ = 0;
+};
+
+}  // namespace weir

@@ -1,0 +1,136 @@
+#include "trainer/step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/format.h>
+#include <torch/types.h>
+
+#include "trainer/metrics.h"
+
+namespace weir {
+namespace {
+
+std::vector<int> TableDims(const Job& job) {
+  std::vector<int> dims;
+  for (const TableConfig& table : job.tables()) dims.push_back(table.dim());
+  return dims;
+}
+
+// A view of `data` as [rows, columns]; the data outlives the view.
+torch::Tensor MatrixView(float* data, int64_t rows, int64_t columns) {
+  return torch::from_blob(data, {rows, columns}, torch::kFloat32);
+}
+
+// Weighted logloss over a batch, in double, and its derivative by each logit over the step's total weight.
+double LossAndGradient(std::span<const float> logits, const Batch& batch, double total_weight, float* logit_gradient) {
+  double loss_sum = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    loss_sum += batch.weights[i] * LogLoss(logits[i], batch.labels[i]);
+    double error = Sigmoid(logits[i]) - batch.labels[i];
+    logit_gradient[i] = static_cast<float>(batch.weights[i] * error / total_weight);
+  }
+  return loss_sum;
+}
+
+// What the workers tell each other at the start of a step, summed.
+enum Control { kWeight, kPreviousLoss, kPreviousWeight, kStopAsked, kNumControls };
+
+}  // namespace
+
+TrainingStep::TrainingStep(const Worker& worker, Loader* loader)
+    : worker_(worker),
+      loader_(loader),
+      now_(std::make_unique<PreparedStep>(*worker.features, TableDims(*worker.job))),
+      before_(std::make_unique<PreparedStep>(*worker.features, TableDims(*worker.job))) {}
+
+Result<bool> TrainingStep::Begin(int64_t step) { return Prepare(step, now_.get()); }
+
+Result<bool> TrainingStep::Prepare(int64_t step, PreparedStep* prepared) {
+  prepared->step = 0;
+  WEIR_ASSIGN_OR_RETURN(bool more, loader_->Next(&prepared->loaded));
+  if (!more) return false;
+  prepared->lookup.Prepare(prepared->loaded.batch);
+  WEIR_ASSIGN_OR_RETURN(prepared->pull,
+                        worker_.store->StartPull(step, PullKind::kTraining, prepared->lookup.pulls()));
+  prepared->step = step;
+  return true;
+}
+
+Result<StepResult> TrainingStep::Run(bool is_last, bool stop_asked) {
+  CHECK(has_next()) << "a step was run past the end of the data";
+  std::swap(now_, before_);
+  PreparedStep& step = *before_;
+  const Batch& batch = step.loaded.batch;
+
+  // The step's total weight scales every gradient, so all workers must know it before the backward pass.
+  double weight = std::accumulate(batch.weights.begin(), batch.weights.end(), 0.0);
+  double controls[kNumControls] = {weight, loss_sum_, weight_, stop_asked ? 1.0 : 0.0};
+  WEIR_RETURN_IF_ERROR(worker_.collective->AllReduceSum(std::span<double>(controls)));
+
+  // Rows arrive and are pooled to the matrix that the net reads.
+  WEIR_RETURN_IF_ERROR(worker_.store->FinishPull(step.pull));
+  pooled_.resize(batch.num_samples * worker_.features->pooled_dim);
+  step.lookup.Pool(pooled_.data());
+
+  // The next batch's pull is under way while this one is computed; its owner answers once this step is applied.
+  now_->step = 0;
+  if (!is_last) WEIR_RETURN_IF_ERROR(Prepare(step.step + 1, now_.get()).status());
+
+  WEIR_ASSIGN_OR_RETURN(torch::Tensor pooled_gradient, ForwardBackward(controls[kWeight]));
+
+  // Rows: one gradient per distinct key goes to its owner, who sums over workers and applies the rule.
+  std::span<const TablePush> pushes = step.lookup.Gradients(pooled_gradient.data_ptr<float>());
+  WEIR_RETURN_IF_ERROR(worker_.store->Push(step.step, pushes));
+
+  // Dense parameters: gradients are summed over workers, then each applies the same rule to the same values.
+  WEIR_RETURN_IF_ERROR(worker_.collective->AllReduceSum(worker_.parameters->gradients()));
+  worker_.optimizer->Step(step.step, worker_.parameters->values(), worker_.parameters->gradients());
+
+  weight_ = weight;
+  return StepResult{.previous_loss_sum = controls[kPreviousLoss],
+                    .previous_weight = controls[kPreviousWeight],
+                    .stop_asked = controls[kStopAsked] > 0,
+                    .logits = logits_,
+                    .labels = batch.labels,
+                    .weights = batch.weights};
+}
+
+Result<torch::Tensor> TrainingStep::ForwardBackward(double total_weight) {
+  Batch& batch = before_->loaded.batch;
+  const int64_t samples = batch.num_samples;
+  const int64_t pooled_dim = worker_.features->pooled_dim;
+  worker_.parameters->ZeroGradients();
+  logits_.resize(samples);
+  loss_sum_ = 0;
+  // A worker whose data has ended only takes part in the sums.
+  if (samples == 0) return torch::zeros({0, pooled_dim});
+
+  try {
+    torch::Tensor numeric = MatrixView(batch.numeric.data(), samples, worker_.features->numeric.size());
+    torch::Tensor pooled = MatrixView(pooled_.data(), samples, pooled_dim).requires_grad_(true);
+    ForwardContext context{.training = true,
+                           .seed = worker_.job->train().seed(),
+                           .step = before_->step,
+                           .sample_index = batch.sample_index.data()};
+    torch::Tensor logits = worker_.model->Forward(numeric, pooled, context);
+    torch::Tensor logits_now = logits.detach().contiguous();
+    std::copy_n(logits_now.data_ptr<float>(), samples, logits_.begin());
+
+    torch::Tensor logit_gradient = torch::empty({samples});
+    loss_sum_ = LossAndGradient(logits_, batch, total_weight, logit_gradient.data_ptr<float>());
+    if (!std::isfinite(loss_sum_)) {
+      return FailedPrecondition(fmt::format(
+          "step {}: expected a finite loss, found {}: lower the optimizers' learning_rate or check the scale of the "
+          "numeric features",
+          before_->step, loss_sum_));
+    }
+    logits.backward(logit_gradient);
+    return pooled.grad().defined() ? pooled.grad().contiguous() : torch::zeros({samples, pooled_dim});
+  } catch (const std::exception& error) {
+    return Internal(fmt::format("step {}: the net failed: {}", before_->step, error.what()));
+  }
+}
+
+}  // namespace weir

@@ -1,7 +1,7 @@
 #include "launch/ranks.h"
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 #include <iostream>
 #include <thread>
 #include <vector>
@@ -14,7 +14,6 @@
 #include "embeddings/local_store.h"
 #include "param_server/client/remote_store.h"
 #include "param_server/server/server.h"
-#include "trainer/agreement.h"
 #include "trainer/in_process_collective.h"
 #include "trainer/process_stats.h"
 
@@ -100,9 +99,10 @@ Result<Job> Ranks::ShareJob(const std::function<Result<Job>()>& read) {
     bytes = Pack(job.status(), job.ok() ? job->SerializeAsString() : "");
   }
   WEIR_RETURN_IF_ERROR(world_->Broadcast(&bytes));
-  WEIR_ASSIGN_OR_RETURN(std::string text, Unpack(bytes, 0));
+  Result<std::string> text = Unpack(bytes, 0);
+  if (!text.ok()) return Shared(text.status(), 0);
   Job job;
-  if (!job.ParseFromString(text)) return Internal("the job that rank 0 sent could not be read");
+  if (!job.ParseFromString(*text)) return Internal("the job that rank 0 sent could not be read");
   return job;
 }
 
@@ -123,6 +123,152 @@ Status Ranks::RunAlone(const Job& job, const WorkerMain& worker_main) {
   return worker_main(dense.MakeWorker(job, store.get(), collectives[0].get()), [](const char*, int64_t) {});
 }
 
-Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) { return Status(); }
+Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
+  const int servers = job.cluster().servers();
+  const int workers = world_->size() - servers;
+  if (workers < 1) {
+    return InvalidArgument(fmt::format("expected more ranks than cluster.servers={}, found {}: raise mpirun -n", servers,
+                                       world_->size()));
+  }
+  const bool is_worker = rank() < workers;
+  role_ = is_worker ? fmt::format("worker {}", rank()) : fmt::format("server {}", rank() - workers);
+  std::unique_ptr<RowFiles> row_files = MakeArrowRowFiles(&LocalFileSystem());
+  WEIR_ASSIGN_OR_RETURN(JobToken token, ShareToken());
+
+  // Servers first: their addresses are what everybody needs.
+  std::unique_ptr<Server> server;
+  std::string address;
+  Status started;
+  if (!is_worker || servers == 0) {
+    Result<std::unique_ptr<Server>> result =
+        Server::Start(MakeServerOptions(job, is_worker ? rank() : rank() - workers, workers, token, row_files.get()));
+    started = result.status().Wrap(who());
+    if (result.ok()) {
+      server = std::move(*result);
+      address = server->address().ToString();
+    }
+  }
+  WEIR_ASSIGN_OR_RETURN(std::vector<ServerAddress> addresses, ShareAddresses(started, address));
+  if (!is_worker) return server->Wait();
+  return RunWorker(job, workers, token, std::move(addresses), server.get(), worker_main);
+}
+
+Result<JobToken> Ranks::ShareToken() {
+  std::vector<uint8_t> bytes;
+  if (rank() == 0) {
+    WEIR_ASSIGN_OR_RETURN(JobToken token, MakeToken());
+    bytes.assign(token.begin(), token.end());
+  }
+  WEIR_RETURN_IF_ERROR(world_->Broadcast(&bytes));
+  JobToken token;
+  CHECK_EQ(bytes.size(), token.size());
+  std::copy(bytes.begin(), bytes.end(), token.begin());
+  return token;
+}
+
+Result<std::vector<ServerAddress>> Ranks::ShareAddresses(const Status& started, const std::string& mine) {
+  WEIR_ASSIGN_OR_RETURN(auto gathered, world_->AllGather(Pack(started, mine)));
+  std::vector<ServerAddress> addresses;
+  for (int r = 0; r < size(); ++r) {
+    Result<std::string> text = Unpack(gathered[r], r);
+    if (!text.ok()) return Shared(text.status(), r);
+    if (text->empty()) continue;  // no server there
+    WEIR_ASSIGN_OR_RETURN(ServerAddress address, ServerAddress::FromString(*text));
+    addresses.push_back(address);
+  }
+  return addresses;
+}
+
+ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, const JobToken& token,
+                                       RowFiles* row_files) const {
+  const ClusterConfig& cluster = job.cluster();
+  ServerOptions options;
+  options.server = server;
+  options.num_servers = cluster.servers() > 0 ? cluster.servers() : workers;
+  options.num_workers = workers;
+  options.bind_address = cluster.bind_address();
+  if (options.bind_address.empty()) options.bind_address = world_->one_host() ? "127.0.0.1" : world_->host();
+  options.port = cluster.base_port() == 0 ? 0 : cluster.base_port() + server;
+  options.token = token;
+  options.max_frame_bytes = cluster.max_frame_bytes();
+  options.silence_ns = Nanos(cluster.silence_s());
+  options.progress_ns = Nanos(cluster.progress_s());
+  options.virtual_shards = cluster.virtual_shards();
+  options.tables = TableSpecsFromJob(job);
+  options.row_files = row_files;
+  return options;
+}
+
+Status Ranks::RunWorker(const Job& job, int workers, const JobToken& token, std::vector<ServerAddress> addresses,
+                        Server* colocated, const WorkerMain& worker_main) {
+  const int64_t progress_ns = Nanos(job.cluster().progress_s());
+  Watchdog watchdog(who(), progress_ns, [this](const std::string& message) {
+    std::cerr << DeadlineExceeded(message).ToString() << std::endl;
+    MpiWorld::Abort(1);
+  });
+  WEIR_ASSIGN_OR_RETURN(DenseHalf dense, DenseHalf::Make(job, ThreadsPerWorker(job, WorkersOnThisHost(workers))));
+  WEIR_ASSIGN_OR_RETURN(auto collective, world_->MakeWorkerCollective(workers, progress_ns));
+
+  RemoteStoreOptions options;
+  options.worker = rank();
+  options.num_workers = workers;
+  options.servers = std::move(addresses);
+  options.token = token;
+  options.max_frame_bytes = job.cluster().max_frame_bytes();
+  options.silence_ns = Nanos(job.cluster().silence_s());
+  options.progress_ns = progress_ns;
+  options.virtual_shards = job.cluster().virtual_shards();
+  options.tables = TableSpecsFromJob(job);
+  options.colocated = colocated;
+  options.colocated_index = colocated == nullptr ? -1 : rank();
+  WEIR_ASSIGN_OR_RETURN(auto store, RemoteStore::Connect(std::move(options)));
+
+  WEIR_RETURN_IF_ERROR(worker_main(dense.MakeWorker(job, store.get(), collective.get()),
+                                   [&](const char* what, int64_t number) { watchdog.Mark(what, number); }));
+
+  // Nobody leaves while another still needs rows; then worker 0 ends the servers.
+  WEIR_RETURN_IF_ERROR(collective->Barrier());
+  if (rank() == 0) WEIR_RETURN_IF_ERROR(store->Shutdown());
+  return colocated == nullptr ? Status() : colocated->Wait();
+}
+
+int Ranks::WorkersOnThisHost(int workers) const {
+  int count = 0;
+  for (int r = 0; r < workers; ++r) count += world_->hosts()[r] == world_->host();
+  return count;
+}
+
+Status Ranks::Shared(const Status& status, int origin) {
+  reported_by_ = origin;
+  return status;
+}
+
+Result<int64_t> Ranks::TotalPeakRssBytes() {
+  WEIR_ASSIGN_OR_RETURN(int64_t mine, PeakRssBytes());
+  if (!world_) return mine;
+  std::vector<uint8_t> bytes(sizeof(mine));
+  std::memcpy(bytes.data(), &mine, sizeof(mine));
+  WEIR_ASSIGN_OR_RETURN(auto all, world_->AllGather(bytes));
+  int64_t total = 0;
+  for (const std::vector<uint8_t>& theirs : all) {
+    CHECK_EQ(theirs.size(), sizeof(mine));
+    std::memcpy(&mine, theirs.data(), sizeof(mine));
+    total += mine;
+  }
+  return total;
+}
+
+int Ranks::Finish(const Status& status, const std::string& command) {
+  Status ended = status;
+  if (ended.ok() && world_) ended = world_->Finish();
+  if (ended.ok()) return 0;
+  const std::string name = world_ ? fmt::format("weir {}: {}", command, who()) : "weir " + command;
+  if (reported_by_ < 0 || reported_by_ == rank()) {
+    std::cerr << fmt::format("{}: {}\n", name, ended.ToString()) << std::flush;
+  }
+  if (world_ && reported_by_ >= 0 && world_->Finish().ok()) return 1;
+  if (world_) MpiWorld::Abort(1);
+  return 1;
+}
 
 }  // namespace weir

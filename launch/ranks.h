@@ -5,8 +5,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
+#include "embeddings/row_files.h"
+#include "param_server/client/remote_store.h"
+#include "param_server/server/server.h"
 #include "trainer/mpi_world.h"
 #include "trainer/watchdog.h"
 #include "trainer/worker.h"
@@ -45,9 +49,20 @@ class Ranks {
   Ranks() = default;
   Status RunAlone(const Job& job, const WorkerMain& worker_main);
   Status RunInWorld(const Job& job, const WorkerMain& worker_main);
+  Status RunWorker(const Job& job, int workers, const JobToken& token, std::vector<ServerAddress> addresses,
+                   Server* colocated, const WorkerMain& worker_main);
+  Result<JobToken> ShareToken();
+  // The addresses of all servers, in order; or the error of the first rank whose server did not start, on all ranks.
+  Result<std::vector<ServerAddress>> ShareAddresses(const Status& started, const std::string& mine);
+  ServerOptions MakeServerOptions(const Job& job, int server, int workers, const JobToken& token,
+                                  RowFiles* row_files) const;
+  int WorkersOnThisHost(int workers) const;
+  // An error that all ranks know and `origin` will report.
+  Status Shared(const Status& status, int origin);
 
   std::unique_ptr<MpiWorld> world_;  // null without MPI
   std::string role_ = "the only process";
+  int reported_by_ = -1;  // the rank that reports an error which all know
 };
 
 }  // namespace weir

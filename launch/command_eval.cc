@@ -1,0 +1,80 @@
+#include <iostream>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/file_system.h"
+#include "checkpoint/checkpoint.h"
+#include "launch/commands.h"
+#include "launch/ranks.h"
+#include "proto/job_text.h"
+#include "trainer/commit.h"
+#include "trainer/evaluate.h"
+#include "trainer/json_line.h"
+#include "trainer/rate_meter.h"
+
+namespace weir {
+namespace {
+
+// The job of the checkpoint with the overrides of the command.
+Result<Job> ReadCommittedJob(const std::string& checkpoint, const std::vector<std::string>& overrides) {
+  WEIR_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(&LocalFileSystem(), checkpoint));
+  JobErrors errors;
+  WEIR_ASSIGN_OR_RETURN(Job job, ReadJob(checkpoint + "/MANIFEST", JobToText(manifest.job()), overrides, &errors));
+  if (job.data().eval().uri().empty()) {
+    return InvalidArgument("expected data.eval.uri to name the files to evaluate on, found nothing: add "
+                           "data.eval.uri=PATH");
+  }
+  return job;
+}
+
+Status EvaluateOnRanks(Ranks& ranks, const CommandLine& line) {
+  std::string checkpoint;
+  WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&]() -> Result<Job> {
+    WEIR_ASSIGN_OR_RETURN(std::string path, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
+    return ReadCommittedJob(path, line.overrides);
+  }));
+  WEIR_ASSIGN_OR_RETURN(checkpoint, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
+  WEIR_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(&LocalFileSystem(), checkpoint));
+
+  Evaluation evaluation;
+  StoreStats stats;
+  std::optional<RateMeter> rate;
+  WEIR_RETURN_IF_ERROR(ranks.Run(job, [&](const Worker& worker, const auto& mark) -> Status {
+    WEIR_RETURN_IF_ERROR(LoadForEvaluation(worker, &LocalFileSystem(), checkpoint));
+    rate.emplace();
+    WEIR_ASSIGN_OR_RETURN(evaluation, Evaluate(worker, manifest.step(), [&](int64_t rows) {
+                            rate->StepDone(rows);
+                            mark("evaluation row", rows);
+                          }));
+    rate->Pause();
+    WEIR_ASSIGN_OR_RETURN(stats, worker.store->Stats());
+    return Status();
+  }));
+  WEIR_ASSIGN_OR_RETURN(int64_t peak_rss_bytes, ranks.TotalPeakRssBytes());
+  if (ranks.rank() != 0) return Status();
+  std::optional<double> auc, calibration;
+  if (evaluation.has_auc()) auc = evaluation.auc();
+  if (evaluation.has_calibration()) calibration = evaluation.calibration();
+  const std::vector<JsonField> fields = {{"samples", static_cast<int64_t>(evaluation.samples())},
+                                         {"samples_per_s", JsonOptional(rate->SamplesPerS())},
+                                         {"peak_rss_bytes", peak_rss_bytes},
+                                         {"steps", static_cast<int64_t>(manifest.step())},
+                                         {"logloss", evaluation.logloss()},
+                                         {"auc", JsonOptional(auc)},
+                                         {"calibration", JsonOptional(calibration)},
+                                         {"rows", stats.rows},
+                                         {"checkpoint", checkpoint}};
+  std::cout << JsonLine(fields) << std::endl;
+  return Status();
+}
+
+}  // namespace
+
+int RunEval(const CommandLine& line) {
+  Result<std::unique_ptr<Ranks>> ranks = Ranks::Start();
+  if (!ranks.ok()) return ReportError(line, ranks.status());
+  return (*ranks)->Finish(EvaluateOnRanks(**ranks, line), "eval");
+}
+
+}  // namespace weir

@@ -1,0 +1,80 @@
+#include <iostream>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/file_system.h"
+#include "launch/commands.h"
+#include "launch/rank_log.h"
+#include "launch/ranks.h"
+#include "launch/stop_signal.h"
+#include "proto/job_text.h"
+#include "trainer/json_line.h"
+#include "trainer/train.h"
+
+namespace weir {
+namespace {
+
+constexpr uint64_t kJobBytesMax = 16 << 20;
+
+Result<Job> ReadJobFile(const std::string& path, const std::vector<std::string>& overrides) {
+  WEIR_ASSIGN_OR_RETURN(std::string text, LocalFileSystem().ReadAll(path, kJobBytesMax));
+  JobErrors errors;
+  WEIR_ASSIGN_OR_RETURN(Job job, ReadJob(path, text, overrides, &errors));
+  if (job.data().train().uri().empty()) {
+    return InvalidArgument("expected data.train.uri to name the files to train on, found nothing: add it to the job or "
+                           "to the command, data.train.uri=PATH");
+  }
+  return job;
+}
+
+// The job as resolved, for whoever comes back to the output later.
+Status WriteResolvedJob(const Job& job) {
+  FileSystem& files = LocalFileSystem();
+  WEIR_RETURN_IF_ERROR(files.CreateFolders(job.output()));
+  WEIR_ASSIGN_OR_RETURN(auto file, files.Create(JoinPath(job.output(), "job.textproto")));
+  const std::string text = JobToText(job);
+  WEIR_RETURN_IF_ERROR(file->Append({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  return file->Close();
+}
+
+std::string ReportLine(const TrainReport& report, int64_t peak_rss_bytes) {
+  const std::vector<JsonField> fields = {{"samples", report.samples},
+                                         {"samples_per_s", report.samples_per_s},
+                                         {"peak_rss_bytes", peak_rss_bytes},
+                                         {"steps", report.steps},
+                                         {"logloss", JsonOptional(report.logloss)},
+                                         {"auc", JsonOptional(report.auc)},
+                                         {"rows", report.rows},
+                                         {"checkpoint", report.checkpoint}};
+  return JsonLine(fields);
+}
+
+Status TrainOnRanks(Ranks& ranks, const CommandLine& line) {
+  WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&] { return ReadJobFile(line.arguments[0], line.overrides); }));
+  WEIR_ASSIGN_OR_RETURN(auto log, RankLog::Open(JoinPath(job.output(), "logs"), ranks.rank()));
+  if (ranks.rank() == 0) WEIR_RETURN_IF_ERROR(WriteResolvedJob(job));
+
+  TrainReport report;
+  WEIR_RETURN_IF_ERROR(ranks.Run(job, [&](const Worker& worker, const auto& mark) -> Status {
+    TrainOptions options;
+    options.stop_asked = StopAsked;
+    options.on_progress = mark;
+    WEIR_ASSIGN_OR_RETURN(report, Train(worker, options));
+    return Status();
+  }));
+  WEIR_ASSIGN_OR_RETURN(int64_t peak_rss_bytes, ranks.TotalPeakRssBytes());
+  if (ranks.rank() == 0) std::cout << ReportLine(report, peak_rss_bytes) << std::endl;
+  return Status();
+}
+
+}  // namespace
+
+int RunTrain(const CommandLine& line) {
+  Result<std::unique_ptr<Ranks>> ranks = Ranks::Start();
+  if (!ranks.ok()) return ReportError(line, ranks.status());
+  InstallStopSignals(/*alone=*/(*ranks)->size() == 1);
+  return (*ranks)->Finish(TrainOnRanks(**ranks, line), "train");
+}
+
+}  // namespace weir

@@ -34,6 +34,7 @@ Status EvaluateOnRanks(Ranks& ranks, const CommandLine& line) {
     WEIR_ASSIGN_OR_RETURN(std::string path, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
     return ReadCommittedJob(path, line.overrides);
   }));
+  if (ranks.size() == 1) job.mutable_cluster()->set_servers(0);  // of the training run; here one process is enough
   WEIR_ASSIGN_OR_RETURN(checkpoint, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
   WEIR_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(&LocalFileSystem(), checkpoint));
 

@@ -38,10 +38,10 @@ bool OneValueEach(const Jagged& jagged) {
 }  // namespace
 
 struct Lookup::TableState {
-  DistinctKeys distinct;
-  std::vector<int> features;  // that look it up, ascending
-  FloatBuffer rows;           // [distinct, dim]
-  FloatBuffer gradients;      // [distinct, dim]
+  std::vector<uint64_t> keys;  // distinct, as first seen
+  std::vector<int> features;   // that look it up, ascending
+  FloatBuffer rows;            // [distinct, dim]
+  FloatBuffer gradients;       // [distinct, dim]
 };
 
 struct Lookup::FeatureState {
@@ -50,7 +50,11 @@ struct Lookup::FeatureState {
 };
 
 Lookup::Lookup(const FeatureSet& features, std::vector<int> dims)
-    : features_(features), dims_(std::move(dims)), tables_(dims_.size()), states_(features_.sparse.size()) {
+    : features_(features),
+      dims_(std::move(dims)),
+      distinct_(std::make_unique<DistinctKeys>()),
+      tables_(dims_.size()),
+      states_(features_.sparse.size()) {
   for (size_t f = 0; f < features_.sparse.size(); ++f) {
     const SparseFeature& feature = features_.sparse[f];
     CHECK_LT(feature.table, static_cast<int>(dims_.size())) << "feature " << feature.name;
@@ -67,21 +71,22 @@ void Lookup::Prepare(const Batch& batch) {
   pulls_.clear();
   for (size_t t = 0; t < tables_.size(); ++t) {
     TableState& table = tables_[t];
-    table.distinct.Clear();
+    distinct_->Clear();
     for (int f : table.features) {
       const Jagged& jagged = batch.sparse[f];
       CHECK_EQ(jagged.num_samples(), num_samples_) << "feature " << features_.sparse[f].name;
       FeatureState& state = states_[f];
       state.numbers.resize(jagged.values.size());
-      table.distinct.Add(jagged.values, state.numbers.data());
+      distinct_->Add(jagged.values, state.numbers.data());
       if (OneValueEach(jagged)) {
         state.offsets.clear();
       } else {
         state.offsets = jagged.offsets;
       }
     }
-    if (table.distinct.size() == 0) continue;
-    pulls_.push_back({static_cast<int>(t), table.distinct.keys(), table.rows.Get(table.distinct.size() * dims_[t])});
+    table.keys.assign(distinct_->keys().begin(), distinct_->keys().end());
+    if (table.keys.empty()) continue;
+    pulls_.push_back({static_cast<int>(t), table.keys, table.rows.Get(table.keys.size() * dims_[t])});
   }
 }
 
@@ -122,7 +127,7 @@ int64_t Lookup::num_values() const {
 
 int64_t Lookup::num_distinct() const {
   int64_t distinct = 0;
-  for (const TableState& table : tables_) distinct += table.distinct.size();
+  for (const TableState& table : tables_) distinct += static_cast<int64_t>(table.keys.size());
   return distinct;
 }
 

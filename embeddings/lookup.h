@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "embeddings/store.h"
 
 namespace weir {
+
+class DistinctKeys;
 
 // One thread at a time; reused from step to step, so that its buffers stay allocated. Several may be in flight.
 class Lookup {
@@ -44,6 +47,7 @@ class Lookup {
   const FeatureSet features_;
   const std::vector<int> dims_;
   int64_t num_samples_ = 0;
+  std::unique_ptr<DistinctKeys> distinct_;  // one table after the other: small enough to stay in the cache
   std::vector<TableState> tables_;
   std::vector<FeatureState> states_;
   std::vector<TablePull> pulls_;

@@ -7,6 +7,17 @@
 namespace weir {
 namespace {
 
+// The pooled matrix is walked down a column of vectors, a page every few samples, where the hardware does not prefetch:
+// this many samples ahead hide the miss.
+constexpr int64_t kPrefetchSamples = 8;
+
+// Asks for the first lines of a vector; past the end of the matrix this does nothing.
+template <typename Dim>
+inline void PrefetchVector(Dim dim, const float* vector) {
+  constexpr int kLineFloats = 16;
+  for (int c = 0; c < dim && c < 4 * kLineFloats; c += kLineFloats) __builtin_prefetch(vector + c);
+}
+
 template <typename Dim>
 inline void Copy(Dim dim, const float* __restrict from, float* __restrict to) {
   for (int c = 0; c < dim; ++c) to[c] = from[c];
@@ -44,6 +55,7 @@ template <typename Dim>
 void BackwardSingle(Dim dim, std::span<const int32_t> numbers, const float* pooled_gradient, int64_t stride,
                     float* gradients) {
   for (size_t i = 0; i < numbers.size(); ++i) {
+    PrefetchVector(dim, pooled_gradient + (i + kPrefetchSamples) * stride);
     AddTo(dim, pooled_gradient + i * stride, gradients + int64_t{numbers[i]} * dim);
   }
 }
@@ -59,6 +71,7 @@ void BackwardBags(Dim dim, const PooledFeature& feature, const float* pooled_gra
   const bool mean = feature.pooling == SparseConfig::MEAN;
   for (int64_t i = 0; i < feature.num_samples(); ++i) {
     const int32_t begin = feature.offsets[i], end = feature.offsets[i + 1];
+    PrefetchVector(dim, pooled_gradient + (i + kPrefetchSamples) * stride);
     const float divisor = mean ? static_cast<float>(end - begin) : 1.0f;
     for (int32_t at = begin; at < end; ++at) {
       AddQuotient(dim, pooled_gradient + i * stride, divisor, gradients + int64_t{feature.numbers[at]} * dim);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -77,6 +78,10 @@ inline std::vector<TestRow> RowsOfShards(const TestTable& table, ShardRange shar
 
 inline Manifest ManifestOf(const TestCheckpoint& checkpoint) {
   Manifest manifest;
+  Job* job = manifest.mutable_job();
+  job->set_name("small");
+  job->mutable_train()->set_batch_size(64);
+  job->mutable_optimizers()->mutable_rows()->mutable_rowwise_adagrad()->set_eps(1e-8);
   manifest.mutable_hash_rule()->set_virtual_shards(checkpoint.virtual_shards);
   *manifest.mutable_position() = checkpoint.position;
   *manifest.mutable_training() = checkpoint.training;
@@ -84,6 +89,9 @@ inline Manifest ManifestOf(const TestCheckpoint& checkpoint) {
     TableSummary* summary = manifest.add_tables();
     summary->set_name(table.name);
     summary->set_dim(table.layout.dim);
+    TableConfig* config = job->add_tables();
+    config->set_name(table.name);
+    config->set_dim(table.layout.dim);
     for (const StateColumn& column : table.layout.state) {
       StateSlot* slot = summary->add_state();
       slot->set_name(column.name);
@@ -143,9 +151,14 @@ inline std::string ReadBytes(const std::string& path) {
   return bytes.str();
 }
 
+// In place: ext4 answers a truncated and rewritten file with a flush of 4 ms, which would make long loops of changes
+// slow.
 inline void WriteBytes(const std::string& path, const std::string& bytes) {
-  std::ofstream stream(path, std::ios::binary | std::ios::trunc);
+  std::ofstream(path, std::ios::app).close();  // makes it
+  std::fstream stream(path, std::ios::binary | std::ios::in | std::ios::out);
   stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  stream.close();
+  std::filesystem::resize_file(path, bytes.size());
 }
 
 }  // namespace weir

@@ -10,23 +10,33 @@ namespace weir {
 namespace {
 
 constexpr int64_t kLanes = 16;  // floats of the widest vector register
-constexpr int64_t kRows = 4;    // rows of a tile: kRows sums run side by side, which hides the latency of an addition
+constexpr int64_t kRows = 4;    // rows of a tile: their sums run side by side, which hides the latency of an addition
 
 constexpr int64_t RoundUp(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// tile [kRows, kLanes] = the rows `a` [kRows, a_stride] times the columns `b` [inner, b_stride], added in ascending
-// order of the inner index.
+// tile [kRows rows of `tile_stride`, kLanes] = the rows `a` [kRows, a_stride] times the columns `b` [inner, b_stride],
+// added in ascending order of the inner index. The sums are arrays of their own, for only so does g++ keep them in
+// registers.
 inline __attribute__((always_inline)) void MultiplyTile(int64_t inner, const float* __restrict a, int64_t a_stride,
                                                         const float* __restrict b, int64_t b_stride,
-                                                        float* __restrict tile) {
-  float sums[kRows][kLanes] = {};
+                                                        float* __restrict tile, int64_t tile_stride) {
+  float sums0[kLanes] = {}, sums1[kLanes] = {}, sums2[kLanes] = {}, sums3[kLanes] = {};
   for (int64_t k = 0; k < inner; ++k) {
-    for (int64_t r = 0; r < kRows; ++r) {
-      const float factor = a[r * a_stride + k];
-      for (int64_t l = 0; l < kLanes; ++l) sums[r][l] += factor * b[k * b_stride + l];
+    const float a0 = a[k], a1 = a[a_stride + k], a2 = a[2 * a_stride + k], a3 = a[3 * a_stride + k];
+    const float* __restrict row = b + k * b_stride;
+    for (int64_t l = 0; l < kLanes; ++l) {
+      sums0[l] += a0 * row[l];
+      sums1[l] += a1 * row[l];
+      sums2[l] += a2 * row[l];
+      sums3[l] += a3 * row[l];
     }
   }
-  std::memcpy(tile, sums, sizeof(sums));
+  for (int64_t l = 0; l < kLanes; ++l) {
+    tile[l] = sums0[l];
+    tile[tile_stride + l] = sums1[l];
+    tile[2 * tile_stride + l] = sums2[l];
+    tile[3 * tile_stride + l] = sums3[l];
+  }
 }
 
 // vectors [padded_count, dim] and its transpose [dim, padded_count] -> gram [padded_count, padded_count], of which only
@@ -35,9 +45,8 @@ WEIR_VECTOR_CLONES void LowerGram(int64_t count, int64_t padded_count, int64_t d
                                   const float* transposed, float* gram) {
   for (int64_t i = 0; i < count; i += kRows) {
     for (int64_t j = 0; j < i + kRows; j += kLanes) {
-      float tile[kRows][kLanes];
-      MultiplyTile(dim, vectors + i * dim, dim, transposed + j, padded_count, tile[0]);
-      for (int64_t r = 0; r < kRows; ++r) std::memcpy(gram + (i + r) * padded_count + j, tile[r], sizeof(tile[r]));
+      MultiplyTile(dim, vectors + i * dim, dim, transposed + j, padded_count, gram + i * padded_count + j,
+                   padded_count);
     }
   }
 }
@@ -48,9 +57,8 @@ WEIR_VECTOR_CLONES void MultiplyGram(int64_t count, int64_t padded_count, int64_
                                      const float* vectors, float* gradients) {
   for (int64_t i = 0; i < count; i += kRows) {
     for (int64_t d = 0; d < padded_dim; d += kLanes) {
-      float tile[kRows][kLanes];
-      MultiplyTile(count, gram + i * padded_count, padded_count, vectors + d, padded_dim, tile[0]);
-      for (int64_t r = 0; r < kRows; ++r) std::memcpy(gradients + (i + r) * padded_dim + d, tile[r], sizeof(tile[r]));
+      MultiplyTile(count, gram + i * padded_count, padded_count, vectors + d, padded_dim,
+                   gradients + i * padded_dim + d, padded_dim);
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "models/layers/hidden_kernel.h"
+#include "models/layers/matrix_product.h"
 
 namespace weir {
 namespace {
@@ -19,7 +20,7 @@ class HiddenLayer : public torch::autograd::Function<HiddenLayer> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& input, const torch::Tensor& weight,
                                const torch::Tensor& bias, const DropoutDraw* draw) {
-    torch::Tensor output = at::mm(input, weight.t());
+    torch::Tensor output = MultiplyTransposed(input, weight);
     ActivateHidden(output.size(0), output.size(1), bias.const_data_ptr<float>(), *draw,
                    output.mutable_data_ptr<float>());
     context->save_for_backward({input, weight, output});
@@ -37,8 +38,9 @@ class HiddenLayer : public torch::autograd::Function<HiddenLayer> {
                      output_gradient.const_data_ptr<float>(), output.const_data_ptr<float>(),
                      gradient.mutable_data_ptr<float>(), bias_gradient.mutable_data_ptr<float>());
     torch::Tensor input_gradient;
-    if (context->needs_input_grad(0)) input_gradient = at::mm(gradient, weight);
-    return {input_gradient, at::mm(gradient.t(), input), bias_gradient, torch::Tensor()};
+    if (context->needs_input_grad(0)) input_gradient = MultiplyTransposed(gradient, weight.t());
+    const torch::Tensor weight_gradient = MultiplyTransposed(gradient.t(), input.t());
+    return {input_gradient, weight_gradient, bias_gradient, torch::Tensor()};
   }
 };
 

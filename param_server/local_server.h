@@ -1,0 +1,56 @@
+// LocalServer: how a worker reaches the server in its own process: the same requests that sockets carry, put straight
+// into the queue of the thread that owns the rows, with keys, rows and gradients where they are.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "param_server/protocol.h"
+
+namespace weir {
+
+// What the owner thread hands back.
+struct OwnerReply {
+  std::vector<DataFile> files;  // Save
+  OwnerStats stats;             // Stats
+};
+
+// A request to the thread that owns a server's rows. All pointers must live until `done` has been called or destroyed.
+struct OwnerRequest {
+  MessageType type = MessageType::kStats;  // Pull, Push, Drain, Save, Load, Stats, Hello (joins), Goodbye (leaves)
+  int worker = 0;
+  int64_t step = 0;
+  PullKind kind = PullKind::kTraining;
+  uint64_t sequence = 0;
+  std::vector<TablePull> pulls;
+  std::vector<TablePush> pushes;
+  std::string folder;
+  std::vector<DataFile> files;
+  // How long it may wait while the server makes no progress.
+  int64_t timeout_ns = 0;
+  // Called once, on the owner thread or on the caller's; must not block. For a push, once it is applied or refused.
+  std::function<void(const Status&, OwnerReply)> done;
+};
+
+// Thread-safe. Outlives every store that uses it.
+class LocalServer {
+ public:
+  virtual ~LocalServer() = default;
+
+  // A worker of this process joins: the same checks as for one that connects. `on_failure` is called once, from any
+  // thread, if the server fails. Returns the last applied step.
+  virtual Result<int64_t> Attach(const Hello& hello, std::function<void(const Status&)> on_failure) = 0;
+  // It leaves; `reason` is an error if it failed, which then is the server's failure too. No callback comes afterwards.
+  virtual void Detach(int worker, const Status& reason) = 0;
+
+  virtual void Submit(OwnerRequest request) = 0;
+  // Grows with each applied step, evaluation pull and checkpoint block.
+  virtual uint64_t progress() const = 0;
+  // Worker 0 ends the job.
+  virtual void RequestShutdown() = 0;
+};
+
+}  // namespace weir

@@ -5,9 +5,9 @@
 
 #include <vector>
 
+#include <fmt/format.h>
 #include <asio/buffer.hpp>
 #include <asio/post.hpp>
-#include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/crc32c.h"

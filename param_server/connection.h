@@ -78,10 +78,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::atomic<int64_t> last_heard_ns_;
   std::atomic<bool> closed_seen_ = false;
 
-  std::mutex mutex_;               // guards what follows, and writes to the socket while writing_ is false
+  std::mutex mutex_;  // guards what follows, and writes to the socket while writing_ is false
   std::deque<OutFrame> out_;
-  bool writing_ = false;           // the I/O thread is writing the first of out_
-  bool ending_ = false;            // CloseAfterWrites was called
+  bool writing_ = false;  // the I/O thread is writing the first of out_
+  bool ending_ = false;   // CloseAfterWrites was called
   bool closed_ = false;
 };
 

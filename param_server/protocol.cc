@@ -17,7 +17,8 @@
 namespace weir {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the wire is little-endian, and keys and rows go as they are");
+static_assert(std::endian::native == std::endian::little,
+              "the wire is little-endian, and keys and rows go as they are");
 
 constexpr uint8_t kMagic[4] = {'W', 'E', 'I', 'R'};
 constexpr size_t kBufferAlignment = 64;
@@ -160,9 +161,9 @@ Result<JobToken> MakeToken() {
 }
 
 std::string_view MessageTypeName(MessageType type) {
-  static constexpr std::string_view kNames[] = {"?",     "Hello",      "Welcome", "Pull",      "Rows",    "Push",
-                                                "Drain", "Save",       "Load",    "Files",     "Stats",   "StatsReply",
-                                                "Done",  "Heartbeat",  "Goodbye", "Shutdown",  "Error"};
+  static constexpr std::string_view kNames[] = {"?",     "Hello",     "Welcome", "Pull",     "Rows",  "Push",
+                                                "Drain", "Save",      "Load",    "Files",    "Stats", "StatsReply",
+                                                "Done",  "Heartbeat", "Goodbye", "Shutdown", "Error"};
   const size_t index = static_cast<size_t>(type);
   return index < std::size(kNames) ? kNames[index] : kNames[0];
 }
@@ -253,8 +254,8 @@ Result<Hello> DecodeHello(std::span<const uint8_t> payload) {
   hello.table_digest = reader.Get<uint64_t>();
   const uint32_t host_bytes = reader.Get<uint32_t>();
   if (host_bytes > kHostBytesMax) {
-    return InvalidArgument(fmt::format("Hello message with a host name of {} bytes, at most {}", host_bytes,
-                                       kHostBytesMax));
+    return InvalidArgument(
+        fmt::format("Hello message with a host name of {} bytes, at most {}", host_bytes, kHostBytesMax));
   }
   hello.host = reader.GetString(host_bytes);
   WEIR_RETURN_IF_ERROR(reader.End("Hello"));
@@ -323,8 +324,8 @@ Result<PullMessage> DecodePull(std::span<const uint8_t> payload, std::span<const
   WEIR_ASSIGN_OR_RETURN(const auto tables, GetTables(&reader, num_tables, dims, "Pull"));
   for (const TableCount& table : tables) {
     const auto bytes = reader.GetBytes(uint64_t{table.num_keys} * sizeof(uint64_t));
-    pull.tables.push_back({table.table, {reinterpret_cast<const uint64_t*>(bytes.data()),
-                                         bytes.size() / sizeof(uint64_t)}});
+    pull.tables.push_back(
+        {table.table, {reinterpret_cast<const uint64_t*>(bytes.data()), bytes.size() / sizeof(uint64_t)}});
   }
   WEIR_RETURN_IF_ERROR(reader.End("Pull"));
   return pull;
@@ -343,9 +344,8 @@ Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const
   WEIR_ASSIGN_OR_RETURN(const auto tables, GetTables(&reader, num_tables, dims, "Push"));
   for (const TableCount& table : tables) {
     const auto bytes = reader.GetBytes(uint64_t{table.num_keys} * sizeof(uint64_t));
-    push.tables.push_back({table.table,
-                           {reinterpret_cast<const uint64_t*>(bytes.data()), bytes.size() / sizeof(uint64_t)},
-                           nullptr});
+    push.tables.push_back(
+        {table.table, {reinterpret_cast<const uint64_t*>(bytes.data()), bytes.size() / sizeof(uint64_t)}, nullptr});
   }
   for (TablePush& table : push.tables) {
     // No overflow: the keys are within the payload, and a dim is at most 4096.

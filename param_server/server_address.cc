@@ -28,13 +28,12 @@ Result<ServerAddress> ServerAddress::FromString(std::string_view text) {
     rest.remove_prefix(space + 1);
   }
   parts[3] = rest;
-  ServerAddress address{.host = std::string(parts[0]),
-                        .machine = std::string(parts[2]),
-                        .unix_name = std::string(parts[3])};
+  ServerAddress address{
+      .host = std::string(parts[0]), .machine = std::string(parts[2]), .unix_name = std::string(parts[3])};
   const auto [end, error] = std::from_chars(parts[1].data(), parts[1].data() + parts[1].size(), address.port);
   if (error != std::errc() || end != parts[1].data() + parts[1].size() || address.port < 1 || address.port > 65535) {
-    return InvalidArgument(fmt::format("server address \"{}\": expected a port of 1 to 65535, found \"{}\"", text,
-                                       parts[1]));
+    return InvalidArgument(
+        fmt::format("server address \"{}\": expected a port of 1 to 65535, found \"{}\"", text, parts[1]));
   }
   if (address.host.empty()) return InvalidArgument(fmt::format("server address \"{}\" has no host", text));
   return address;

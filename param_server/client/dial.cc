@@ -1,0 +1,63 @@
+#include "param_server/client/dial.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include <fmt/format.h>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+
+#include "base/clock.h"
+
+namespace weir {
+namespace {
+
+asio::error_code LastError() { return {errno, asio::system_category()}; }
+
+// asio's own connect has no deadline.
+asio::error_code ConnectWithin(Connection::Socket* socket, const asio::generic::stream_protocol::endpoint& endpoint,
+                               int64_t timeout_ns) {
+  asio::error_code error;
+  socket->open(endpoint.protocol(), error);
+  if (!error) socket->native_non_blocking(true, error);
+  if (error) return error;
+  if (::connect(socket->native_handle(), endpoint.data(), endpoint.size()) == 0) return {};
+  if (errno != EINPROGRESS) return LastError();
+  pollfd waiting{.fd = socket->native_handle(), .events = POLLOUT, .revents = 0};
+  const int timeout_ms = static_cast<int>(std::clamp<int64_t>(timeout_ns / kNanosPerMilli, 1, 600'000));
+  const int ready = poll(&waiting, 1, timeout_ms);
+  if (ready < 0) return LastError();
+  if (ready == 0) return asio::error::timed_out;
+  int socket_error = 0;
+  socklen_t size = sizeof(socket_error);
+  if (getsockopt(socket->native_handle(), SOL_SOCKET, SO_ERROR, &socket_error, &size) != 0) return LastError();
+  return {socket_error, asio::system_category()};
+}
+
+}  // namespace
+
+Result<Connection::Socket> Dial(asio::io_context* io, const ServerAddress& address, int64_t timeout_ns) {
+  if (!address.unix_name.empty() && address.machine == MachineIdentity()) {
+    Connection::Socket socket(*io);
+    const asio::local::stream_protocol::endpoint endpoint(std::string(1, '\0') + address.unix_name);
+    if (!ConnectWithin(&socket, endpoint, timeout_ns)) return socket;
+  }
+  asio::error_code error;
+  asio::ip::tcp::resolver resolver(*io);
+  const auto endpoints = resolver.resolve(address.host, std::to_string(address.port), error);
+  if (error) return Unavailable(fmt::format("host name {}: {}", address.host, error.message()));
+  for (const auto& entry : endpoints) {
+    Connection::Socket socket(*io);
+    error = ConnectWithin(&socket, entry.endpoint(), timeout_ns);
+    if (error) continue;
+    asio::error_code ignored;
+    socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+    return socket;
+  }
+  return Unavailable(fmt::format("cannot connect: {}", error.message()));
+}
+
+}  // namespace weir

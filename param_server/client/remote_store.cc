@@ -1,0 +1,439 @@
+#include "param_server/client/remote_store.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "param_server/client/key_partition.h"
+#include "param_server/client/servers.h"
+
+namespace weir {
+namespace {
+
+// Rows copied one by one; the common dims get a loop with a size known to the compiler.
+template <typename Copy>
+void ForRowSize(int dim, Copy copy) {
+  switch (dim) {
+    case 1:
+      return copy(std::integral_constant<size_t, sizeof(float)>());
+    case 8:
+      return copy(std::integral_constant<size_t, 8 * sizeof(float)>());
+    case 16:
+      return copy(std::integral_constant<size_t, 16 * sizeof(float)>());
+    case 32:
+      return copy(std::integral_constant<size_t, 32 * sizeof(float)>());
+    case 64:
+      return copy(std::integral_constant<size_t, 64 * sizeof(float)>());
+    default:
+      return copy(size_t{sizeof(float)} * dim);
+  }
+}
+
+void GatherKeys(std::span<const uint64_t> keys, std::span<const uint32_t> positions, uint64_t* out) {
+  for (size_t i = 0; i < positions.size(); ++i) out[i] = keys[positions[i]];
+}
+
+// out: [positions.size(), dim]; from rows [.., dim] at the positions.
+void GatherRows(const float* rows, int dim, std::span<const uint32_t> positions, float* out) {
+  ForRowSize(dim, [&](auto row_bytes) {
+    for (size_t i = 0; i < positions.size(); ++i) {
+      std::memcpy(out + i * dim, rows + size_t{positions[i]} * dim, row_bytes);
+    }
+  });
+}
+
+void ScatterRows(const float* in, int dim, std::span<const uint32_t> positions, float* rows) {
+  ForRowSize(dim, [&](auto row_bytes) {
+    for (size_t i = 0; i < positions.size(); ++i) {
+      std::memcpy(rows + size_t{positions[i]} * dim, in + i * dim, row_bytes);
+    }
+  });
+}
+
+// A pull in flight: where the rows of each server belong.
+class PullCall : public Call {
+ public:
+  PullCall(int64_t step, int num_servers, int virtual_shards, std::span<const int> dims)
+      : Call(MessageType::kPull, step),
+        num_servers_(num_servers),
+        partition(num_servers, virtual_shards),
+        dims_(dims) {}
+
+  size_t rows_bytes(int server) const {
+    size_t bytes = 0;
+    for (size_t i = 0; i < tables.size(); ++i) bytes += size_t{partition.count(server, i)} * dims_[tables[i].table] * 4;
+    return bytes;
+  }
+
+  Status OnRows(int server, std::span<const uint8_t> payload) override {
+    if (payload.size() != rows_bytes(server)) {
+      return DataLoss(
+          fmt::format("rows of step {}: expected {} bytes, found {}", step, rows_bytes(server), payload.size()));
+    }
+    Scatter(server, reinterpret_cast<const float*>(payload.data()));
+    return Status();
+  }
+
+  void Scatter(int server, const float* in) {
+    for (size_t i = 0; i < tables.size(); ++i) {
+      const int dim = dims_[tables[i].table];
+      const size_t count = partition.count(server, i);
+      if (num_servers_ == 1) {
+        if (count > 0) std::memcpy(tables[i].rows, in, count * dim * sizeof(float));
+      } else {
+        ScatterRows(in, dim, partition.positions(server, i), tables[i].rows);
+      }
+      in += count * dim;
+    }
+  }
+
+ private:
+  const int num_servers_;
+
+ public:
+  KeyPartition partition;
+  std::vector<TablePull> tables;
+  PullKind kind = PullKind::kTraining;
+  Buffer local_keys;  // for the colocated server, which writes local_rows
+  Buffer local_rows;
+
+ private:
+  const std::span<const int> dims_;
+};
+
+}  // namespace
+
+// What the store's thread does: partition, copy, send, wait.
+class RemoteStore::Calls {
+ public:
+  explicit Calls(const RemoteStoreOptions& options)
+      : options_(options),
+        dims_(TableDims(options.tables)),
+        servers_(std::make_shared<Servers>(options)),
+        push_partition_(static_cast<int>(options.servers.size()), options.virtual_shards) {}
+  ~Calls() { servers_->Stop(); }
+
+  Status Connect() {
+    WEIR_RETURN_IF_ERROR(servers_->Connect());
+    applied_ = servers_->applied_at_start();
+    return Status();
+  }
+
+  Result<PullTicket> StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables);
+  Status FinishPull(PullTicket ticket);
+  Status Push(int64_t step, std::span<const TablePush> tables);
+  Status Drain(int64_t step);
+  Status ShutdownServers();
+  // Sends the same files message to all servers and waits.
+  Result<std::shared_ptr<Call>> CallAll(MessageType type, int64_t step, const std::string& folder,
+                                        std::span<const DataFile> files);
+
+  Servers& servers() { return *servers_; }
+  void set_applied(int64_t step) { applied_ = std::max(applied_, step); }
+
+ private:
+  template <typename Table>
+  Status Split(std::span<const Table> tables, KeyPartition* partition);
+  // The i-th table's keys that go to the server, written to out; returns the end.
+  uint64_t* FillKeys(const KeyPartition& partition, int server, size_t i, std::span<const uint64_t> keys,
+                     uint64_t* out);
+  KeyedBuffer FillPull(PullCall* call, int server);
+  KeyedBuffer FillPush(int64_t step, int server, std::span<const TablePush> tables);
+  void SendLocalPull(const std::shared_ptr<PullCall>& call, int server);
+  void SendLocalPush(int64_t step, int server, std::span<const TablePush> tables, KeyedBuffer filled);
+  Status CheckBytes(size_t bytes, std::string_view what, int64_t step) const;
+  template <typename Table>
+  std::vector<TableCount>& Counts(const KeyPartition& partition, int server, std::span<const Table> tables);
+
+  const RemoteStoreOptions options_;
+  const std::vector<int> dims_;
+  const std::shared_ptr<Servers> servers_;
+  KeyPartition push_partition_;
+  std::unordered_map<PullTicket, std::shared_ptr<PullCall>> pulls_;
+  std::vector<std::span<const uint64_t>> keys_;  // scratch
+  std::vector<TableCount> counts_;               // scratch
+  PullTicket next_ticket_ = 1;
+  uint64_t sequence_ = 0;  // of the last push
+  int64_t applied_ = 0;    // a step known to be applied everywhere
+};
+
+template <typename Table>
+Status RemoteStore::Calls::Split(std::span<const Table> tables, KeyPartition* partition) {
+  keys_.clear();
+  std::vector<bool> seen(dims_.size());
+  for (const Table& table : tables) {
+    if (table.table < 0 || table.table >= static_cast<int>(dims_.size()) || seen[table.table]) {
+      return InvalidArgument(fmt::format("table {} of {}: unknown, or given twice", table.table, dims_.size()));
+    }
+    seen[table.table] = true;
+    keys_.push_back(table.keys);
+  }
+  partition->Split(keys_);
+  return Status();
+}
+
+template <typename Table>
+std::vector<TableCount>& RemoteStore::Calls::Counts(const KeyPartition& partition, int server,
+                                                    std::span<const Table> tables) {
+  counts_.clear();
+  for (size_t i = 0; i < tables.size(); ++i) counts_.push_back({tables[i].table, partition.count(server, i)});
+  return counts_;
+}
+
+uint64_t* RemoteStore::Calls::FillKeys(const KeyPartition& partition, int server, size_t i,
+                                       std::span<const uint64_t> keys, uint64_t* out) {
+  const size_t count = partition.count(server, i);
+  if (servers_->count() > 1) {
+    GatherKeys(keys, partition.positions(server, i), out);
+  } else if (count > 0) {
+    std::memcpy(out, keys.data(), count * sizeof(uint64_t));
+  }
+  return out + count;
+}
+
+Status RemoteStore::Calls::CheckBytes(size_t bytes, std::string_view what, int64_t step) const {
+  if (bytes <= static_cast<size_t>(options_.max_frame_bytes)) return Status();
+  return ResourceExhausted(
+      fmt::format("{} of step {} needs a frame of {} bytes, at most {} are allowed: raise "
+                  "cluster.max_frame_bytes, or use smaller batches or more servers",
+                  what, step, bytes, options_.max_frame_bytes));
+}
+
+KeyedBuffer RemoteStore::Calls::FillPull(PullCall* call, int server) {
+  const std::span<const TablePull> tables = call->tables;
+  KeyedBuffer filled = EncodePull(call->step, call->kind, Counts(call->partition, server, tables));
+  uint64_t* out = filled.keys;
+  for (size_t i = 0; i < tables.size(); ++i) out = FillKeys(call->partition, server, i, tables[i].keys, out);
+  return filled;
+}
+
+Result<PullTicket> RemoteStore::Calls::StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) {
+  servers_->NoteStep(step);
+  auto call = std::make_shared<PullCall>(step, servers_->count(), options_.virtual_shards, dims_);
+  WEIR_RETURN_IF_ERROR(Split(tables, &call->partition));
+  call->tables.assign(tables.begin(), tables.end());
+  call->kind = kind;
+  std::vector<KeyedBuffer> filled(servers_->count());
+  for (int server = 0; server < servers_->count(); ++server) {
+    filled[server] = FillPull(call.get(), server);
+    WEIR_RETURN_IF_ERROR(CheckBytes(std::max(filled[server].payload.size(), call->rows_bytes(server)), "pull", step));
+  }
+  WEIR_RETURN_IF_ERROR(servers_->Begin(call));
+  for (int server = 0; server < servers_->count(); ++server) {
+    if (servers_->is_local(server)) {
+      call->local_keys = std::move(filled[server].payload);
+      SendLocalPull(call, server);
+    } else {
+      servers_->Send(call.get(), MessageType::kPull, server, std::move(filled[server].payload));
+    }
+  }
+  const PullTicket ticket = next_ticket_++;
+  pulls_.emplace(ticket, std::move(call));
+  return ticket;
+}
+
+void RemoteStore::Calls::SendLocalPull(const std::shared_ptr<PullCall>& call, int server) {
+  call->local_rows = Buffer(call->rows_bytes(server));
+  OwnerRequest request;
+  request.type = MessageType::kPull;
+  request.step = call->step;
+  request.kind = call->kind;
+  size_t keys_bytes = 0;
+  for (size_t i = 0; i < call->tables.size(); ++i) keys_bytes += call->partition.count(server, i) * sizeof(uint64_t);
+  // The keys end the payload.
+  const uint64_t* keys =
+      reinterpret_cast<const uint64_t*>(call->local_keys.data() + call->local_keys.size() - keys_bytes);
+  float* rows = reinterpret_cast<float*>(call->local_rows.data());
+  for (size_t i = 0; i < call->tables.size(); ++i) {
+    const size_t count = call->partition.count(server, i);
+    request.pulls.push_back({call->tables[i].table, {keys, count}, rows});
+    keys += count;
+    rows += count * dims_[call->tables[i].table];
+  }
+  servers_->Submit(call, std::move(request), call);
+}
+
+Status RemoteStore::Calls::FinishPull(PullTicket ticket) {
+  const auto found = pulls_.find(ticket);
+  if (found == pulls_.end()) return InvalidArgument(fmt::format("no pull has the ticket {}", ticket));
+  const std::shared_ptr<PullCall> call = std::move(found->second);
+  pulls_.erase(found);
+  WEIR_RETURN_IF_ERROR(servers_->Await(call.get()));
+  for (int server = 0; server < servers_->count(); ++server) {
+    if (servers_->is_local(server)) call->Scatter(server, reinterpret_cast<const float*>(call->local_rows.data()));
+  }
+  set_applied(call->step - 1);
+  return Status();
+}
+
+KeyedBuffer RemoteStore::Calls::FillPush(int64_t step, int server, std::span<const TablePush> tables) {
+  KeyedBuffer filled = EncodePush(step, sequence_ + 1, static_cast<uint32_t>(options_.worker),
+                                  Counts(push_partition_, server, tables), dims_);
+  uint64_t* keys = filled.keys;
+  float* gradients = filled.gradients;
+  for (size_t i = 0; i < tables.size(); ++i) {
+    const int dim = dims_[tables[i].table];
+    const size_t count = push_partition_.count(server, i);
+    keys = FillKeys(push_partition_, server, i, tables[i].keys, keys);
+    if (servers_->count() > 1) {
+      GatherRows(tables[i].gradients, dim, push_partition_.positions(server, i), gradients);
+    } else if (count > 0) {
+      std::memcpy(gradients, tables[i].gradients, count * dim * sizeof(float));
+    }
+    gradients += count * dim;
+  }
+  return filled;
+}
+
+Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables) {
+  servers_->NoteStep(step);
+  WEIR_RETURN_IF_ERROR(servers_->status());
+  WEIR_RETURN_IF_ERROR(Split(tables, &push_partition_));
+  // A worker that pushes without pulling must not run away from the others.
+  if (step - kStepsAheadMax > applied_) WEIR_RETURN_IF_ERROR(Drain(step - kStepsAheadMax));
+  std::vector<KeyedBuffer> filled(servers_->count());
+  for (int server = 0; server < servers_->count(); ++server) {
+    filled[server] = FillPush(step, server, tables);
+    WEIR_RETURN_IF_ERROR(CheckBytes(filled[server].payload.size(), "push", step));
+  }
+  ++sequence_;
+  for (int server = 0; server < servers_->count(); ++server) {
+    if (servers_->is_local(server)) {
+      SendLocalPush(step, server, tables, std::move(filled[server]));
+    } else {
+      servers_->Send(nullptr, MessageType::kPush, server, std::move(filled[server].payload));
+    }
+  }
+  return Status();
+}
+
+void RemoteStore::Calls::SendLocalPush(int64_t step, int server, std::span<const TablePush> tables,
+                                       KeyedBuffer filled) {
+  OwnerRequest request;
+  request.type = MessageType::kPush;
+  request.step = step;
+  request.sequence = sequence_;
+  const uint64_t* keys = filled.keys;
+  const float* gradients = filled.gradients;
+  for (size_t i = 0; i < tables.size(); ++i) {
+    const size_t count = push_partition_.count(server, i);
+    request.pushes.push_back({tables[i].table, {keys, count}, gradients});
+    keys += count;
+    gradients += count * dims_[tables[i].table];
+  }
+  servers_->Submit(nullptr, std::move(request), std::make_shared<Buffer>(std::move(filled.payload)));
+}
+
+Status RemoteStore::Calls::Drain(int64_t step) {
+  WEIR_ASSIGN_OR_RETURN(const auto call, CallAll(MessageType::kDrain, step, "", {}));
+  set_applied(step);
+  return Status();
+}
+
+Result<std::shared_ptr<Call>> RemoteStore::Calls::CallAll(MessageType type, int64_t step, const std::string& folder,
+                                                          std::span<const DataFile> files) {
+  auto call = std::make_shared<Call>(type, step);
+  WEIR_RETURN_IF_ERROR(servers_->Begin(call));
+  for (int server = 0; server < servers_->count(); ++server) {
+    if (servers_->is_local(server)) {
+      OwnerRequest request;
+      request.type = type;
+      request.step = step;
+      request.folder = folder;
+      request.files.assign(files.begin(), files.end());
+      servers_->Submit(call, std::move(request), nullptr);
+      continue;
+    }
+    Buffer payload;
+    if (type == MessageType::kDrain) payload = EncodeStep(step);
+    if (type == MessageType::kSave || type == MessageType::kLoad) {
+      payload = EncodeFiles({.step = step, .folder = folder, .files = {files.begin(), files.end()}});
+    }
+    servers_->Send(call.get(), type, server, std::move(payload));
+  }
+  WEIR_RETURN_IF_ERROR(servers_->Await(call.get()));
+  return call;
+}
+
+Status RemoteStore::Calls::ShutdownServers() {
+  if (options_.worker != 0) return PermissionDenied("only worker 0 may end the job");
+  auto call = std::make_shared<Call>(MessageType::kShutdown, 0);
+  WEIR_RETURN_IF_ERROR(servers_->Begin(call));
+  for (int server = 0; server < servers_->count(); ++server) {
+    if (servers_->is_local(server)) {
+      options_.colocated->RequestShutdown();
+      servers_->AnswerLocally(call, server);
+    } else {
+      servers_->Send(call.get(), MessageType::kShutdown, server, {});
+    }
+  }
+  return servers_->Await(call.get());
+}
+
+RemoteStore::RemoteStore(std::unique_ptr<Calls> calls) : calls_(std::move(calls)) {}
+RemoteStore::~RemoteStore() = default;
+
+Result<std::unique_ptr<RemoteStore>> RemoteStore::Connect(RemoteStoreOptions options) {
+  const int num_servers = static_cast<int>(options.servers.size());
+  if (num_servers < 1 || options.worker < 0 || options.worker >= options.num_workers) {
+    return InvalidArgument(
+        fmt::format("worker {} of {} with {} servers", options.worker, options.num_workers, num_servers));
+  }
+  if (options.colocated && (options.colocated_index < 0 || options.colocated_index >= num_servers)) {
+    return InvalidArgument(fmt::format("colocated server {} of {}", options.colocated_index, num_servers));
+  }
+  if (options.virtual_shards < 1 || !std::has_single_bit(static_cast<unsigned>(options.virtual_shards))) {
+    return InvalidArgument(
+        fmt::format("cluster.virtual_shards: expected a power of two, found {}", options.virtual_shards));
+  }
+  auto calls = std::make_unique<Calls>(options);
+  const Status status = calls->Connect();
+  if (!status.ok()) return status;
+  return std::unique_ptr<RemoteStore>(new RemoteStore(std::move(calls)));
+}
+
+Result<PullTicket> RemoteStore::StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) {
+  return calls_->StartPull(step, kind, tables);
+}
+
+Status RemoteStore::FinishPull(PullTicket ticket) { return calls_->FinishPull(ticket); }
+
+Status RemoteStore::Push(int64_t step, std::span<const TablePush> tables) { return calls_->Push(step, tables); }
+
+Status RemoteStore::Drain(int64_t step) { return calls_->Drain(step); }
+
+Result<std::vector<DataFile>> RemoteStore::Save(int64_t step, const std::string& folder) {
+  WEIR_ASSIGN_OR_RETURN(const auto call, calls_->CallAll(MessageType::kSave, step, folder, {}));
+  std::vector<DataFile> files;
+  for (const OwnerReply& reply : call->replies) files.insert(files.end(), reply.files.begin(), reply.files.end());
+  return files;
+}
+
+Status RemoteStore::Load(int64_t step, const std::string& folder, std::span<const DataFile> files) {
+  WEIR_ASSIGN_OR_RETURN(const auto call, calls_->CallAll(MessageType::kLoad, step, folder, files));
+  calls_->set_applied(step);
+  return Status();
+}
+
+Result<StoreStats> RemoteStore::Stats() {
+  WEIR_ASSIGN_OR_RETURN(const auto call, calls_->CallAll(MessageType::kStats, 0, "", {}));
+  StoreStats stats;
+  for (const OwnerReply& reply : call->replies) {
+    stats.rows += reply.stats.rows;
+    stats.bytes += reply.stats.bytes;
+  }
+  stats.bytes_sent = calls_->servers().bytes_sent();
+  stats.bytes_received = calls_->servers().bytes_received();
+  stats.messages_sent = calls_->servers().messages_sent();
+  return stats;
+}
+
+Status RemoteStore::Shutdown() { return calls_->ShutdownServers(); }
+
+void RemoteStore::Abort(const Status& reason) { calls_->servers().Fail(reason); }
+
+}  // namespace weir

@@ -1,0 +1,232 @@
+#include "param_server/server/owner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+
+namespace weir {
+namespace {
+
+// How long the thread sleeps at most: bounds the time until a failure reaches requests that wait.
+constexpr int64_t kNapNanos = 200 * kNanosPerMilli;
+
+bool Waits(MessageType type) {
+  return type == MessageType::kPull || type == MessageType::kDrain || type == MessageType::kSave;
+}
+
+}  // namespace
+
+Owner::Owner(OwnerOptions options)
+    : options_(std::move(options)),
+      shards_{ShardBegin(options_.server, options_.num_servers, options_.virtual_shards),
+              ShardBegin(options_.server + 1, options_.num_servers, options_.virtual_shards)},
+      tables_(options_.tables, options_.virtual_shards),
+      merger_(options_.num_workers),
+      step_pushes_(options_.num_workers),
+      queue_(static_cast<size_t>(options_.num_workers) * (kRequestsMax + 8)),
+      progress_ns_(SystemClock().SteadyNanos()),
+      active_ns_(SystemClock().SteadyNanos()),
+      thread_([this] { Run(); }) {}
+
+Owner::~Owner() { Stop(); }
+
+void Owner::Submit(OwnerRequest request) {
+  active_ns_ = SystemClock().SteadyNanos();
+  switch (queue_.Push(request, 0)) {
+    case QueueOutcome::kDone:
+      return;
+    case QueueOutcome::kTimedOut:
+      if (request.done) request.done(ResourceExhausted("the server's queue of requests is full"), {});
+      return;
+    case QueueOutcome::kClosed:
+      if (request.done) request.done(Aborted("the server has stopped"), {});
+      return;
+  }
+}
+
+void Owner::Fail(const Status& reason) {
+  {
+    std::lock_guard lock(failure_mutex_);
+    if (!failure_.ok()) return;
+    failure_ = reason;
+  }
+  failed_ = true;
+}
+
+void Owner::Stop() {
+  Fail(Aborted("the server has stopped"));
+  queue_.Close();
+  if (thread_.joinable()) thread_.join();
+}
+
+Status Owner::failure() const {
+  std::lock_guard lock(failure_mutex_);
+  return failure_;
+}
+
+void Owner::NoteProgress() {
+  ++progress_;
+  progress_ns_ = active_ns_ = SystemClock().SteadyNanos();
+}
+
+void Owner::Run() {
+  while (true) {
+    OwnerRequest request;
+    const QueueOutcome outcome = queue_.Pop(&request, WaitNanos());
+    if (outcome == QueueOutcome::kClosed) break;
+    if (outcome == QueueOutcome::kDone) Handle(std::move(request));
+    RunWaiting();
+  }
+  RunWaiting();  // the failure set by Stop answers all
+}
+
+int64_t Owner::WaitNanos() const {
+  int64_t wait_ns = kNapNanos;
+  const int64_t now_ns = SystemClock().SteadyNanos();
+  for (const Waiting& waiting : waiting_) {
+    const int64_t end_ns = std::max(waiting.since_ns, progress_ns_.load()) + waiting.request.timeout_ns;
+    wait_ns = std::min(wait_ns, std::max<int64_t>(end_ns - now_ns, 0));
+  }
+  return wait_ns;
+}
+
+int64_t Owner::NeededStep(const OwnerRequest& request) {
+  return request.type == MessageType::kPull ? request.step - 1 : request.step;
+}
+
+void Owner::Handle(OwnerRequest request) {
+  if (failed_) {
+    if (request.done) request.done(failure(), {});
+    return;
+  }
+  if (request.type == MessageType::kPush) return HandlePush(std::move(request));
+  if (Waits(request.type)) {
+    waiting_.push_back({std::move(request), SystemClock().SteadyNanos()});
+    return;  // RunWaiting comes next
+  }
+  RunRequest(&request);
+}
+
+void Owner::HandlePush(OwnerRequest request) {
+  Result<bool> added = merger_.Add(request);
+  if (!added.ok()) {
+    if (request.done) request.done(added.status(), {});
+    return;
+  }
+  if (!*added) {
+    if (request.done) request.done(Status(), {});
+    return;
+  }
+  ApplySteps();
+}
+
+void Owner::ApplySteps() {
+  while (merger_.complete()) {
+    std::vector<OwnerRequest> pushes = merger_.Take();
+    for (size_t w = 0; w < pushes.size(); ++w) step_pushes_[w] = std::move(pushes[w].pushes);
+    tables_.Apply(merger_.applied(), step_pushes_);
+    applied_ = merger_.applied();
+    NoteProgress();
+    for (OwnerRequest& push : pushes) {
+      if (push.done) push.done(Status(), {});
+    }
+  }
+}
+
+// Runs what can run, in the order it came, and answers what has waited too long or in vain.
+void Owner::RunWaiting() {
+  if (waiting_.empty()) return;
+  const bool failed = failed_;
+  const int64_t now_ns = SystemClock().SteadyNanos();
+  std::vector<Waiting> still;
+  std::vector<Waiting> all = std::exchange(waiting_, {});
+  for (Waiting& waiting : all) {
+    OwnerRequest& request = waiting.request;
+    const int64_t needed = NeededStep(request);
+    Status status;
+    if (failed) {
+      status = failure();
+    } else if (needed <= merger_.applied()) {
+      RunRequest(&request);
+      continue;
+    } else if (now_ns - std::max(waiting.since_ns, progress_ns_.load()) > request.timeout_ns) {
+      status = DeadlineExceeded(fmt::format("{} of step {} by worker {} waited {:.1f} s for step {}; missing: {}",
+                                            MessageTypeName(request.type), request.step, request.worker,
+                                            static_cast<double>(now_ns - waiting.since_ns) / kNanosPerSecond, needed,
+                                            merger_.Missing(merger_.applied() + 1)));
+    } else {
+      status = merger_.CheckReachable(needed);
+    }
+    if (status.ok()) {
+      still.push_back(std::move(waiting));
+    } else if (request.done) {
+      request.done(status, {});
+    }
+  }
+  waiting_ = std::move(still);
+}
+
+Status Owner::CheckStep(const OwnerRequest& request) const {
+  if (NeededStep(request) == merger_.applied() || request.type == MessageType::kDrain) return Status();
+  return FailedPrecondition(
+      fmt::format("{} of step {} by worker {}: step {} is applied already, and the rows before it "
+                  "are gone",
+                  MessageTypeName(request.type), request.step, request.worker, merger_.applied()));
+}
+
+void Owner::RunRequest(OwnerRequest* request) {
+  OwnerReply reply;
+  Status status = Waits(request->type) ? CheckStep(*request) : Status();
+  if (status.ok()) {
+    switch (request->type) {
+      case MessageType::kPull:
+        for (const TablePull& pull : request->pulls) tables_.Pull(pull.table, pull.keys, pull.rows);
+        if (request->kind == PullKind::kEvaluation) NoteProgress();
+        break;
+      case MessageType::kSave:
+        status = Save(*request, &reply);
+        break;
+      case MessageType::kLoad:
+        status = Load(*request);
+        break;
+      case MessageType::kStats:
+        for (int table = 0; table < tables_.num_tables(); ++table) reply.stats.rows += tables_.num_rows(table);
+        reply.stats.bytes = tables_.bytes();
+        break;
+      case MessageType::kHello:
+        merger_.Join(request->worker);
+        break;
+      case MessageType::kGoodbye:
+        merger_.Leave(request->worker);
+        break;
+      default:  // a drain is done when it runs
+        break;
+    }
+  }
+  if (request->done) request->done(status, std::move(reply));
+}
+
+Status Owner::Save(const OwnerRequest& request, OwnerReply* reply) {
+  if (shards_.begin == shards_.end) return Status();
+  Result<std::vector<DataFile>> files = options_.row_files->Write(
+      tables_, shards_, request.folder, fmt::format("server-{}", options_.server), [this] { NoteProgress(); });
+  if (!files.ok()) return files.status().Wrap(fmt::format("server {} saving step {}", options_.server, request.step));
+  reply->files = std::move(*files);
+  NoteProgress();
+  return Status();
+}
+
+Status Owner::Load(const OwnerRequest& request) {
+  WEIR_RETURN_IF_ERROR(merger_.StartAt(request.step));
+  applied_ = request.step;
+  if (shards_.begin == shards_.end) return Status();
+  const Status status =
+      options_.row_files->Read(request.folder, request.files, shards_, &tables_, [this] { NoteProgress(); });
+  NoteProgress();
+  return status.Wrap(fmt::format("server {} loading step {}", options_.server, request.step));
+}
+
+}  // namespace weir

@@ -1,0 +1,88 @@
+// Owner: the thread that owns a server's rows. It alone reads and trains them, so the row path has no lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "base/status.h"
+#include "embeddings/row_files.h"
+#include "embeddings/table_set.h"
+#include "param_server/local_server.h"
+#include "param_server/server/step_merger.h"
+
+namespace weir {
+
+struct OwnerOptions {
+  int server = 0;
+  int num_servers = 1;
+  int num_workers = 1;
+  int virtual_shards = 1024;
+  std::vector<TableSpec> tables;
+  RowFiles* row_files = nullptr;  // outlives the owner
+};
+
+// Thread-safe. Requests run in the order they were submitted, save those that wait for a step, which run as soon as it
+// is applied. A request waits at most its timeout, counted from the last progress.
+class Owner {
+ public:
+  explicit Owner(OwnerOptions options);
+  ~Owner();
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
+
+  // Always leads to one call of request.done, at once (ResourceExhausted) if the queue is full.
+  void Submit(OwnerRequest request);
+  // Every request that waits or comes from now on is answered with `reason`. The first one counts.
+  void Fail(const Status& reason);
+  // Answers what is left with Aborted and joins the thread.
+  void Stop();
+
+  int64_t applied() const { return applied_; }
+  uint64_t progress() const { return progress_; }
+  // Steady time of the last request or progress.
+  int64_t active_ns() const { return active_ns_; }
+
+ private:
+  struct Waiting {
+    OwnerRequest request;
+    int64_t since_ns = 0;
+  };
+
+  void Run();
+  int64_t WaitNanos() const;
+  void Handle(OwnerRequest request);
+  void HandlePush(OwnerRequest request);
+  // The step that must be applied before the request can run.
+  static int64_t NeededStep(const OwnerRequest& request);
+  Status CheckStep(const OwnerRequest& request) const;
+  void ApplySteps();
+  void RunWaiting();
+  void RunRequest(OwnerRequest* request);
+  Status Save(const OwnerRequest& request, OwnerReply* reply);
+  Status Load(const OwnerRequest& request);
+  void NoteProgress();
+  Status failure() const;
+
+  const OwnerOptions options_;
+  const ShardRange shards_;
+  TableSet tables_;  // owner thread, as are merger_, waiting_
+  StepMerger merger_;
+  std::vector<Waiting> waiting_;
+  std::vector<std::vector<TablePush>> step_pushes_;
+  BoundedQueue<OwnerRequest> queue_;
+  std::atomic<int64_t> applied_ = 0;
+  std::atomic<uint64_t> progress_ = 0;
+  std::atomic<int64_t> progress_ns_;
+  std::atomic<int64_t> active_ns_;
+  std::atomic<bool> failed_ = false;
+  mutable std::mutex failure_mutex_;
+  Status failure_;  // guarded by failure_mutex_
+  std::thread thread_;
+};
+
+}  // namespace weir

@@ -1,0 +1,142 @@
+// Sessions: the front of a server. Accepts connections, shakes hands, turns frames into requests for the owner thread
+// and its answers into frames, and watches that no worker dies, falls silent or stops asking.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "base/status.h"
+#include "param_server/connection.h"
+#include "param_server/local_server.h"
+#include "param_server/protocol.h"
+#include "param_server/server/owner.h"
+#include "param_server/server_address.h"
+
+namespace weir {
+
+struct SessionsOptions {
+  Hello expected;  // what every worker must say of the job; `worker` and `host` are not compared
+  std::vector<int> dims;
+  std::string bind_address;
+  int port = 0;
+  JobToken token{};
+  int64_t max_frame_bytes = 0;
+  int64_t silence_ns = 0;
+  int64_t progress_ns = 0;
+};
+
+// Owns one I/O thread, on which everything runs that is not said to be thread-safe. Memory: at most 64 strangers of 4
+// KiB each, and per worker one frame being read and kRequestsMax requests.
+class Sessions {
+ public:
+  // owner must outlive the sessions and be stopped before they are destroyed.
+  Sessions(SessionsOptions options, Owner* owner);
+  ~Sessions();
+
+  // Binds, listens and starts the thread. AlreadyExists if the port is taken.
+  Status Start();
+  const ServerAddress& address() const { return address_; }
+
+  // All of these are thread-safe.
+  Result<int64_t> Attach(const Hello& hello, std::function<void(const Status&)> on_failure);
+  void Detach(int worker, const Status& reason);
+  void RequestShutdown();
+  // Blocks until the job has ended: OK after Shutdown, else why. Bounded by the deadlines that the sessions watch.
+  Status Wait();
+  // Ends the thread; last errors are given a second to reach the workers. Wait returns Aborted if nothing ended before.
+  void Stop();
+
+ private:
+  struct Session {
+    std::shared_ptr<Connection> connection;
+    std::string peer;   // "127.0.0.1:4711", "unix socket"
+    int worker = -1;    // -1: a stranger
+    bool over = false;  // said Goodbye, was refused, or the job ended: its close is no failure
+    int64_t accepted_ns = 0;
+    std::atomic<int> unanswered = 0;
+  };
+  struct Worker {
+    bool attached = false;
+    bool left = false;
+    std::shared_ptr<Session> session;  // null: in this process
+    std::function<void(const Status&)> on_failure;
+    std::string host;
+    int64_t step_seen = 0;
+  };
+  using SessionPtr = std::shared_ptr<Session>;
+
+  Status ListenTcp();
+  void ListenUnix();
+  template <typename Acceptor>
+  void Accept(Acceptor* acceptor);
+  void AddStranger(Connection::Socket socket, std::string peer);
+  Status OnFrame(const SessionPtr& session, const FrameHeader& header, Buffer payload);
+  Status OnWorkerFrame(const SessionPtr& session, const FrameHeader& header, Buffer payload);
+  void OnClose(const SessionPtr& session, const Status& reason);
+  void LogDrop(const Session& session, const Status& reason);
+
+  Status OnHello(const SessionPtr& session, const FrameHeader& header, const Buffer& payload);
+  Status CheckHello(const Hello& hello) const;
+  void Join(const Hello& hello, SessionPtr session, std::function<void(const Status&)> on_failure);
+  void Leave(int worker);
+  Status OnPull(const SessionPtr& session, const FrameHeader& header, Buffer payload);
+  Status OnPush(const SessionPtr& session, Buffer payload);
+  Status OnSimpleRequest(const SessionPtr& session, const FrameHeader& header, const Buffer& payload);
+  Status OnPeerEnd(const SessionPtr& session, const FrameHeader& header, const Buffer& payload);
+  Status CheckShards(int table, std::span<const uint64_t> keys) const;
+  Status Admit(const SessionPtr& session) const;
+
+  template <typename Future>
+  bool WaitForIo(Future& future) const;
+  void ScheduleTick();
+  void Tick();
+  void WatchStrangers(int64_t now_ns);
+  void WatchWorkers(int64_t now_ns);
+  void WatchActivity(int64_t now_ns);
+  void SendHeartbeats();
+  void BeginShutdown(int by_worker);
+  void Fail(const Status& reason);
+  void End(const Status& status);
+  void CloseAll();
+  std::string WorkerName(int worker) const;
+
+  const SessionsOptions options_;
+  Owner* const owner_;
+  const ShardRange shards_;
+  ServerAddress address_;
+  asio::io_context io_;
+  asio::ip::tcp::acceptor tcp_;
+  asio::local::stream_protocol::acceptor unix_;
+  asio::steady_timer tick_timer_;
+  std::vector<Worker> workers_;
+  std::list<SessionPtr> open_;  // every session whose connection is not closed
+  int64_t tick_ns_ = 0;         // steady time of the last tick
+  int64_t heartbeat_ns_ = 0;
+  int64_t shutdown_ns_ = 0;  // when Shutdown came; 0: not yet
+  int64_t all_left_ns_ = 0;
+  int64_t drop_logged_ns_ = 0;
+  int64_t drops_unlogged_ = 0;
+  bool failed_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool has_ended_ = false;  // guarded by mutex_
+  Status end_status_;       // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace weir

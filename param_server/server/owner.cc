@@ -211,9 +211,10 @@ void Owner::RunRequest(OwnerRequest* request) {
 
 Status Owner::Save(const OwnerRequest& request, OwnerReply* reply) {
   if (shards_.begin == shards_.end) return Status();
+  if (!options_.row_files) return FailedPrecondition("this server was given no row files");
   Result<std::vector<DataFile>> files = options_.row_files->Write(
       tables_, shards_, request.folder, fmt::format("server-{}", options_.server), [this] { NoteProgress(); });
-  if (!files.ok()) return files.status().Wrap(fmt::format("server {} saving step {}", options_.server, request.step));
+  if (!files.ok()) return files.status().Wrap(fmt::format("saving step {}", request.step));
   reply->files = std::move(*files);
   NoteProgress();
   return Status();
@@ -223,10 +224,11 @@ Status Owner::Load(const OwnerRequest& request) {
   WEIR_RETURN_IF_ERROR(merger_.StartAt(request.step));
   applied_ = request.step;
   if (shards_.begin == shards_.end) return Status();
+  if (!options_.row_files) return FailedPrecondition("this server was given no row files");
   const Status status =
       options_.row_files->Read(request.folder, request.files, shards_, &tables_, [this] { NoteProgress(); });
   NoteProgress();
-  return status.Wrap(fmt::format("server {} loading step {}", options_.server, request.step));
+  return status.Wrap(fmt::format("loading step {}", request.step));
 }
 
 }  // namespace weir

@@ -205,6 +205,7 @@ void Sessions::Leave(int index) {
   request.worker = index;
   owner_->Submit(std::move(request));
   if (std::ranges::all_of(workers_, [](const Worker& w) { return w.left; })) all_left_ns_ = Now();
+  EndIfAllLeft();
 }
 
 // Waits for what was posted to the I/O thread, which never blocks; false if the thread has ended.
@@ -261,6 +262,12 @@ void Sessions::BeginShutdown(int by_worker) {
     if (static_cast<int>(w) == by_worker || !worker.attached || !worker.session) continue;
     worker.session->connection->Send(MessageType::kGoodbye, 0, 0, {});
   }
+  EndIfAllLeft();
+}
+
+void Sessions::EndIfAllLeft() {
+  const bool all_left = std::ranges::none_of(workers_, [](const Worker& w) { return w.attached; });
+  if (shutdown_ns_ != 0 && all_left) End(Status());
 }
 
 void Sessions::Fail(const Status& reason) {
@@ -354,10 +361,7 @@ void Sessions::Tick() {
     heartbeat_ns_ = now_ns;
     SendHeartbeats();
   }
-  if (shutdown_ns_ != 0) {
-    const bool all_left = std::ranges::none_of(workers_, [](const Worker& w) { return w.attached; });
-    if (all_left || now_ns - shutdown_ns_ > kShutdownNanos) End(Status());
-  }
+  if (shutdown_ns_ != 0 && now_ns - shutdown_ns_ > kShutdownNanos) End(Status());
 }
 
 void Sessions::WatchStrangers(int64_t now_ns) {

@@ -109,6 +109,7 @@ class Sessions {
   void WatchActivity(int64_t now_ns);
   void SendHeartbeats();
   void BeginShutdown(int by_worker);
+  void EndIfAllLeft();
   void Fail(const Status& reason);
   void End(const Status& status);
   void CloseAll();

@@ -1,0 +1,294 @@
+// Rows on servers are the rows of one process, bit for bit, whatever the servers, and wherever they run.
+#include "param_server/client/remote_store.h"
+
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/param_server/cluster.h"
+
+namespace weir::testing {
+namespace {
+
+constexpr uint64_t kSeed = 20240607;
+constexpr int64_t kSteps = 50;
+
+using ::testing::HasSubstr;
+
+// Everything pulled, step by step, is compared too.
+std::vector<float> Train(EmbeddingStore* store, int worker, int64_t first, int64_t last) {
+  std::vector<float> seen;
+  const auto tables = TestTables();
+  for (int64_t step = first; step <= last; ++step) {
+    StepData data(kSeed, step, worker, tables);
+    const Status pulled = store->Pull(step, PullKind::kTraining, data.pulls);
+    EXPECT_TRUE(pulled.ok()) << pulled.ToString();
+    for (const auto& rows : data.rows) seen.insert(seen.end(), rows.begin(), rows.end());
+    const Status pushed = store->Push(step, data.pushes);
+    EXPECT_TRUE(pushed.ok()) << pushed.ToString();
+    if (::testing::Test::HasFailure()) break;
+  }
+  return seen;
+}
+
+struct Outcome {
+  SavedRows rows;
+  std::vector<std::vector<float>> seen;  // by worker
+};
+
+Outcome TrainOnServers(int num_servers, int num_workers, bool tcp_only = false) {
+  MemoryRowFiles files;
+  Cluster cluster(num_servers, num_workers, &files, 10, tcp_only);
+  Outcome outcome;
+  outcome.seen.resize(num_workers);
+  std::vector<std::unique_ptr<RemoteStore>> stores(num_workers);
+  std::vector<std::thread> workers;
+  for (int w = 0; w < num_workers; ++w) {
+    workers.emplace_back([&, w] {
+      stores[w] = cluster.Connect(w);
+      if (!stores[w]) return;
+      outcome.seen[w] = Train(stores[w].get(), w, 1, kSteps);
+      const Status drained = stores[w]->Drain(kSteps);
+      EXPECT_TRUE(drained.ok()) << drained.ToString();
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  if (::testing::Test::HasFailure()) return outcome;
+  const auto saved = stores[0]->Save(kSteps, "end");
+  EXPECT_TRUE(saved.ok()) << saved.status().ToString();
+  outcome.rows = files.Rows("end");
+  // The way a job ends: worker 0 tells the servers, all say Goodbye, each server learns that all is well.
+  const Status ended = stores[0]->Shutdown();
+  EXPECT_TRUE(ended.ok()) << ended.ToString();
+  stores.clear();
+  for (int i = 0; i < cluster.size(); ++i) {
+    const Status status = cluster.server(i).Wait();
+    EXPECT_TRUE(status.ok()) << status.ToString();
+  }
+  return outcome;
+}
+
+Outcome TrainLocally() {
+  MemoryRowFiles files;
+  auto store = MakeLocalStore(TestTables(), kShards, &files);
+  Outcome outcome;
+  outcome.seen.push_back(Train(store.get(), 0, 1, kSteps));
+  EXPECT_TRUE(store->Save(kSteps, "end").ok());
+  outcome.rows = files.Rows("end");
+  return outcome;
+}
+
+void ExpectSame(const Outcome& a, const Outcome& b) {
+  EXPECT_GT(a.rows.size(), 200u);
+  ASSERT_EQ(a.rows.size(), b.rows.size());
+  for (const auto& [key, row] : a.rows) {
+    const auto found = b.rows.find(key);
+    ASSERT_NE(found, b.rows.end()) << key.first << " key " << key.second;
+    EXPECT_EQ(found->second, row) << key.first << " key " << key.second;
+  }
+  ASSERT_EQ(a.seen.size(), b.seen.size());
+  for (size_t w = 0; w < a.seen.size(); ++w) {
+    ASSERT_EQ(a.seen[w].size(), b.seen[w].size());
+    EXPECT_EQ(std::memcmp(a.seen[w].data(), b.seen[w].data(), a.seen[w].size() * sizeof(float)), 0) << "worker " << w;
+  }
+}
+
+TEST(RemoteStoreTest, OneWorkerGivesTheBitsOfOneProcess) {
+  const Outcome local = TrainLocally();
+  for (const int num_servers : {0, 1, 3}) {
+    SCOPED_TRACE(num_servers);
+    ExpectSame(local, TrainOnServers(num_servers, 1));
+  }
+  ExpectSame(local, TrainOnServers(3, 1, /*tcp_only=*/true));
+}
+
+TEST(RemoteStoreTest, TwoWorkersGiveTheSameBitsOnAnyServers) {
+  const Outcome one = TrainOnServers(1, 2);
+  for (const int num_servers : {0, 3}) {
+    SCOPED_TRACE(num_servers);
+    ExpectSame(one, TrainOnServers(num_servers, 2));
+  }
+  ExpectSame(one, TrainOnServers(1, 2, /*tcp_only=*/true));
+}
+
+TEST(RemoteStoreTest, MoreServersThanShards) {
+  MemoryRowFiles files;
+  Cluster cluster(kShards + 3, 1, &files);
+  auto store = cluster.Connect(0);
+  ASSERT_TRUE(store);
+  Outcome outcome;
+  outcome.seen.push_back(Train(store.get(), 0, 1, kSteps));
+  ASSERT_TRUE(store->Drain(kSteps).ok());
+  ASSERT_TRUE(store->Save(kSteps, "end").ok());
+  outcome.rows = files.Rows("end");
+  ExpectSame(TrainLocally(), outcome);
+}
+
+TEST(RemoteStoreTest, ResumesOnAnotherNumberOfServers) {
+  MemoryRowFiles files;
+  std::vector<DataFile> saved;
+  {
+    Cluster cluster(3, 1, &files);
+    auto store = cluster.Connect(0);
+    ASSERT_TRUE(store);
+    Train(store.get(), 0, 1, 25);
+    ASSERT_TRUE(store->Drain(25).ok());
+    auto result = store->Save(25, "half");
+    ASSERT_TRUE(result.ok());
+    saved = *result;
+    EXPECT_EQ(saved.size(), 9u);
+  }
+  Cluster cluster(2, 1, &files);
+  auto store = cluster.Connect(0);
+  ASSERT_TRUE(store);
+  const Status loaded = store->Load(25, "half", saved);
+  ASSERT_TRUE(loaded.ok()) << loaded.ToString();
+  Train(store.get(), 0, 26, kSteps);
+  ASSERT_TRUE(store->Drain(kSteps).ok());
+  ASSERT_TRUE(store->Save(kSteps, "end").ok());
+  EXPECT_EQ(files.Rows("end"), TrainLocally().rows);
+}
+
+TEST(RemoteStoreTest, AStartedPullSeesThePushesBeforeItsStepAndNoLaterOnes) {
+  MemoryRowFiles files;
+  Cluster cluster(2, 1, &files);
+  auto remote = cluster.Connect(0);
+  ASSERT_TRUE(remote);
+  auto local = MakeLocalStore(TestTables(), kShards, &files);
+  const auto tables = TestTables();
+  std::unique_ptr<StepData> data[2] = {std::make_unique<StepData>(kSeed, 1, 0, tables), nullptr};
+  StepData oracle(kSeed, 1, 0, tables);
+  auto ticket = remote->StartPull(1, PullKind::kTraining, data[0]->pulls);
+  ASSERT_TRUE(ticket.ok());
+  for (int64_t step = 1; step <= 20; ++step) {
+    ASSERT_TRUE(remote->FinishPull(*ticket).ok());
+    StepData expected(kSeed, step, 0, tables);
+    ASSERT_TRUE(local->Pull(step, PullKind::kTraining, expected.pulls).ok());
+    EXPECT_EQ(data[0]->rows, expected.rows) << "step " << step;
+    // The next step's pull goes out before this step's push.
+    data[1] = std::make_unique<StepData>(kSeed, step + 1, 0, tables);
+    ticket = remote->StartPull(step + 1, PullKind::kTraining, data[1]->pulls);
+    ASSERT_TRUE(ticket.ok());
+    ASSERT_TRUE(remote->Push(step, data[0]->pushes).ok());
+    ASSERT_TRUE(local->Push(step, expected.pushes).ok());
+    std::swap(data[0], data[1]);
+  }
+  ASSERT_TRUE(remote->FinishPull(*ticket).ok());
+}
+
+TEST(RemoteStoreTest, EvaluationPullsChangeNothingAndCountMessages) {
+  MemoryRowFiles files;
+  Cluster cluster(3, 1, &files);
+  auto store = cluster.Connect(0);
+  ASSERT_TRUE(store);
+  Train(store.get(), 0, 1, 5);
+  const auto before = store->Stats();
+  ASSERT_TRUE(before.ok());
+  const auto tables = TestTables();
+  for (int64_t i = 0; i < 10; ++i) {
+    StepData data(kSeed + 1, 100 + i, 0, tables);
+    ASSERT_TRUE(store->Pull(6, PullKind::kEvaluation, data.pulls).ok());
+  }
+  const auto after = store->Stats();
+  ASSERT_TRUE(after.ok());
+  EXPECT_EQ(after->rows, before->rows);
+  EXPECT_GT(after->rows, 0);
+  EXPECT_GT(after->bytes, 0);
+  EXPECT_EQ(after->messages_sent - before->messages_sent, 10 * 3 + 3);  // one a server and pull, and the Stats
+  EXPECT_GT(after->bytes_received, before->bytes_received);
+}
+
+TEST(RemoteStoreTest, AWorkerThatOnlyPushesDoesNotRunAway) {
+  MemoryRowFiles files;
+  Cluster cluster(1, 2, &files);
+  auto slow = cluster.Connect(0);
+  auto fast = cluster.Connect(1);
+  ASSERT_TRUE(slow && fast);
+  std::thread thread([&] {
+    for (int64_t step = 1; step <= 60; ++step) EXPECT_TRUE(fast->Push(step, {}).ok());
+  });
+  SystemClock().SleepNanos(100 * kNanosPerMilli);
+  for (int64_t step = 1; step <= 60; ++step) EXPECT_TRUE(RunStep(slow.get(), kSeed, step, 0).ok());
+  thread.join();
+  EXPECT_TRUE(fast->Drain(60).ok());
+}
+
+TEST(RemoteStoreTest, PullsOfStepsThatAreGoneAreRefused) {
+  MemoryRowFiles files;
+  Cluster cluster(1, 1, &files);
+  auto store = cluster.Connect(0);
+  ASSERT_TRUE(store);
+  Train(store.get(), 0, 1, 3);
+  ASSERT_TRUE(store->Drain(3).ok());
+  StepData data(kSeed, 2, 0, TestTables());
+  const Status status = store->Pull(2, PullKind::kTraining, data.pulls);
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("Pull of step 2 by worker 0: step 3 is applied already"));
+}
+
+TEST(RemoteStoreTest, AMessageAboveTheBoundIsRefusedBeforeItIsSent) {
+  MemoryRowFiles files;
+  Cluster cluster(1, 1, &files);
+  auto store = cluster.Connect(0);
+  ASSERT_TRUE(store);
+  std::vector<uint64_t> keys(100'000);
+  for (size_t i = 0; i < keys.size(); ++i) keys[i] = i;
+  std::vector<float> rows(keys.size() * 6);
+  const TablePull pull{2, keys, rows.data()};
+  const auto ticket = store->StartPull(1, PullKind::kTraining, {&pull, 1});
+  EXPECT_EQ(ticket.status().code(), StatusCode::kResourceExhausted);
+  EXPECT_THAT(ticket.status().message(), HasSubstr("cluster.max_frame_bytes"));
+  EXPECT_TRUE(RunStep(store.get(), kSeed, 1, 0).ok());
+}
+
+TEST(RemoteStoreTest, AFullDiskWhileSavingReachesTheCallerAndEndsTheJob) {
+  MemoryRowFiles files;
+  files.write_error = ResourceExhausted("rows-server-0: No space left on device");
+  Cluster cluster(2, 1, &files);
+  auto store = cluster.Connect(0);
+  ASSERT_TRUE(store);
+  Train(store.get(), 0, 1, 2);
+  ASSERT_TRUE(store->Drain(2).ok());
+  const auto saved = store->Save(2, "full");
+  EXPECT_EQ(saved.status().code(), StatusCode::kResourceExhausted);
+  EXPECT_THAT(saved.status().message(), HasSubstr("saving step 2"));
+  EXPECT_THAT(saved.status().message(), HasSubstr("No space left on device"));
+  EXPECT_THAT(cluster.server(1).Wait().message(), HasSubstr("No space left on device"));
+}
+
+TEST(RemoteStoreTest, ALongSaveIsNoSilenceAndCountsAsProgress) {
+  MemoryRowFiles files;
+  files.block_ns = 300 * kNanosPerMilli;
+  files.blocks = 10;  // 3 s in all, above silence and progress
+  ServerOptions options = TestServerOptions(0, 1, 1, &files, 1.5);
+  options.progress_ns = kNanosPerSecond;
+  auto server = Server::Start(options);
+  ASSERT_TRUE(server.ok());
+  RemoteStoreOptions store_options = TestStoreOptions(0, 1, {(*server)->address()}, 1.5);
+  store_options.progress_ns = kNanosPerSecond;
+  auto store = RemoteStore::Connect(store_options);
+  ASSERT_TRUE(store.ok()) << store.status().ToString();
+  ASSERT_TRUE(RunStep(store->get(), kSeed, 1, 0).ok());
+  const auto saved = (*store)->Save(1, "slow");
+  EXPECT_TRUE(saved.ok()) << saved.status().ToString();
+}
+
+TEST(ServerAddressTest, GoesThroughText) {
+  const ServerAddress address{.host = "10.0.0.7", .port = 4711, .machine = "node-3/boot", .unix_name = "weir-1"};
+  const auto back = ServerAddress::FromString(address.ToString());
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->host, "10.0.0.7");
+  EXPECT_EQ(back->port, 4711);
+  EXPECT_EQ(back->machine, "node-3/boot");
+  EXPECT_EQ(back->unix_name, "weir-1");
+  const ServerAddress bare{.host = "::1", .port = 1, .machine = "m", .unix_name = ""};
+  EXPECT_EQ(ServerAddress::FromString(bare.ToString())->unix_name, "");
+  EXPECT_EQ(bare.HostPort(), "[::1]:1");
+  for (const char* text : {"", "a", "a b c d", "a 70000 c d", "a -1 c d", " 1 c d", "a 1x c d"}) {
+    EXPECT_EQ(ServerAddress::FromString(text).status().code(), StatusCode::kInvalidArgument) << text;
+  }
+}
+
+}  // namespace
+}  // namespace weir::testing

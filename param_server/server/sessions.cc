@@ -54,7 +54,8 @@ std::string Sessions::WorkerName(int worker) const {
   const Worker& state = workers_[worker];
   if (state.host.empty()) return fmt::format("worker {} (never connected)", worker);
   return fmt::format("worker {} on host {} ({}), at step {}", worker, state.host,
-                     state.session ? state.session->peer : "this process", state.step_seen);
+                     state.session ? state.session->peer : "this process",
+                     state.session ? state.step_seen : owner_->applied());
 }
 
 void Sessions::AddStranger(Connection::Socket socket, std::string peer) {

@@ -1,0 +1,290 @@
+#include "param_server/protocol.h"
+
+#include <cstring>
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/crc32c.h"
+
+namespace weir {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr JobToken kToken = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 6};
+const std::vector<int> kDims = {4, 1, 16};
+
+using HeaderBytes = std::array<uint8_t, kFrameHeaderBytes>;
+
+HeaderBytes EncodedHeader(MessageType type = MessageType::kPull, uint64_t payload_bytes = 100) {
+  HeaderBytes bytes{};
+  EncodeHeader({.type = type, .payload_bytes = payload_bytes, .request_id = 77, .timeout_ms = 5, .payload_crc32c = 6},
+               kToken, bytes);
+  return bytes;
+}
+
+void Reseal(HeaderBytes* bytes) {
+  const uint32_t crc = Crc32c(bytes->data(), kFrameHeaderBytes - 4);
+  std::memcpy(bytes->data() + kFrameHeaderBytes - 4, &crc, 4);
+}
+
+TEST(FrameTest, HeaderGoesThrough) {
+  const auto header = DecodeHeader(EncodedHeader(), kToken, 100);
+  ASSERT_TRUE(header.ok()) << header.status().ToString();
+  EXPECT_EQ(header->type, MessageType::kPull);
+  EXPECT_EQ(header->payload_bytes, 100u);
+  EXPECT_EQ(header->request_id, 77u);
+  EXPECT_EQ(header->timeout_ms, 5u);
+  EXPECT_EQ(header->payload_crc32c, 6u);
+}
+
+// The bytes of version 1, so that two builds of it always understand each other.
+TEST(FrameTest, HeaderIsTheDocumentedBytes) {
+  const HeaderBytes bytes = EncodedHeader();
+  const uint8_t expected[52] = {'W', 'E', 'I', 'R', 1, 0, 3, 0, 100, 0, 0, 0, 0, 0, 0, 0, 77, 0,
+                                0,   0,   0,   0,   0, 0, 5, 0, 0,   0, 6, 0, 0, 0, 9, 8, 7,  6,
+                                5,   4,   3,   2,   1, 0, 1, 2, 3,   4, 5, 6, 0, 0, 0, 0};
+  EXPECT_EQ(std::memcmp(bytes.data(), expected, sizeof(expected)), 0);
+}
+
+TEST(FrameTest, EachRuleHasItsError) {
+  HeaderBytes bytes = EncodedHeader();
+  bytes[0] = 'w';
+  EXPECT_EQ(DecodeHeader(bytes, kToken, 100).status().code(), StatusCode::kDataLoss);
+  bytes = EncodedHeader();
+  bytes[4] = 2;
+  Reseal(&bytes);
+  const Status version = DecodeHeader(bytes, kToken, 100).status();
+  EXPECT_EQ(version.code(), StatusCode::kUnimplemented);
+  EXPECT_THAT(version.message(), HasSubstr("expected 1, found 2"));
+  JobToken other = kToken;
+  other[15] ^= 1;
+  EXPECT_EQ(DecodeHeader(EncodedHeader(), other, 100).status().code(), StatusCode::kUnauthenticated);
+  EXPECT_EQ(DecodeHeader(EncodedHeader(), kToken, 99).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(DecodeHeader(EncodedHeader(MessageType::kPull, ~uint64_t{0}), kToken, 100).status().code(),
+            StatusCode::kResourceExhausted);
+  for (const int type : {0, 17, 65535}) {
+    EXPECT_EQ(DecodeHeader(EncodedHeader(static_cast<MessageType>(type)), kToken, 100).status().code(),
+              StatusCode::kInvalidArgument);
+  }
+}
+
+TEST(FrameTest, NoFlippedBitOfAHeaderPasses) {
+  for (size_t bit = 0; bit < kFrameHeaderBytes * 8; ++bit) {
+    HeaderBytes bytes = EncodedHeader();
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    EXPECT_FALSE(DecodeHeader(bytes, kToken, 100).ok()) << "bit " << bit;
+  }
+}
+
+TEST(MessageTest, HelloGoesThroughAndItsHostIsMadePrintable) {
+  const Hello hello{.worker = 1,
+                    .num_workers = 2,
+                    .server = 3,
+                    .num_servers = 4,
+                    .virtual_shards = 1024,
+                    .num_tables = 26,
+                    .table_digest = 0x1122334455667788,
+                    .host = "node\n\x1b[2J"};
+  const auto back = DecodeHello(EncodeHello(hello).span());
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->worker, 1u);
+  EXPECT_EQ(back->num_workers, 2u);
+  EXPECT_EQ(back->server, 3u);
+  EXPECT_EQ(back->num_servers, 4u);
+  EXPECT_EQ(back->virtual_shards, 1024u);
+  EXPECT_EQ(back->num_tables, 26u);
+  EXPECT_EQ(back->table_digest, 0x1122334455667788u);
+  EXPECT_EQ(back->host, "node??[2J");
+}
+
+TEST(MessageTest, PullGoesThrough) {
+  const TableCount counts[] = {{2, 3}, {0, 0}, {1, 1}};
+  KeyedBuffer filled = EncodePull(41, PullKind::kEvaluation, counts);
+  const uint64_t keys[] = {0, ~uint64_t{0}, 5, 6};
+  std::memcpy(filled.keys, keys, sizeof(keys));
+  const auto pull = DecodePull(filled.payload.span(), kDims);
+  ASSERT_TRUE(pull.ok()) << pull.status().ToString();
+  EXPECT_EQ(pull->step, 41);
+  EXPECT_EQ(pull->kind, PullKind::kEvaluation);
+  ASSERT_EQ(pull->tables.size(), 3u);
+  EXPECT_EQ(pull->tables[0].table, 2);
+  EXPECT_THAT(pull->tables[0].keys, ::testing::ElementsAre(0, ~uint64_t{0}, 5));
+  EXPECT_TRUE(pull->tables[1].keys.empty());
+  EXPECT_THAT(pull->tables[2].keys, ::testing::ElementsAre(6));
+  EXPECT_EQ(RowsBytes(*pull, kDims), (3 * 16 + 1) * sizeof(float));
+}
+
+Buffer SamplePush() {
+  const TableCount counts[] = {{0, 2}, {1, 1}};
+  KeyedBuffer filled = EncodePush(8, 3, 1, counts, kDims);
+  for (int i = 0; i < 3; ++i) filled.keys[i] = 100 + i;
+  for (int i = 0; i < 9; ++i) filled.gradients[i] = static_cast<float>(i) / 2;
+  return std::move(filled.payload);
+}
+
+TEST(MessageTest, PushGoesThrough) {
+  const Buffer payload = SamplePush();
+  const auto push = DecodePush(payload.span(), kDims);
+  ASSERT_TRUE(push.ok()) << push.status().ToString();
+  EXPECT_EQ(push->step, 8);
+  EXPECT_EQ(push->sequence, 3u);
+  EXPECT_EQ(push->worker, 1u);
+  ASSERT_EQ(push->tables.size(), 2u);
+  EXPECT_THAT(push->tables[0].keys, ::testing::ElementsAre(100, 101));
+  EXPECT_THAT(push->tables[1].keys, ::testing::ElementsAre(102));
+  EXPECT_EQ(push->tables[0].gradients[7], 3.5f);
+  EXPECT_EQ(push->tables[1].gradients[0], 4.0f);
+}
+
+TEST(MessageTest, EveryCutAndEveryExtraByteIsRefused) {
+  const Buffer payload = SamplePush();
+  for (size_t size = 0; size < payload.size(); ++size) {
+    EXPECT_FALSE(DecodePush(payload.span().first(size), kDims).ok()) << size;
+  }
+  Buffer longer(payload.size() + 1);
+  std::memcpy(longer.data(), payload.data(), payload.size());
+  longer.data()[payload.size()] = 0;
+  EXPECT_FALSE(DecodePush(longer.span(), kDims).ok());
+}
+
+TEST(MessageTest, TablesThatAreUnknownOrTwiceAreRefused) {
+  const TableCount unknown[] = {{3, 0}};
+  EXPECT_THAT(DecodePull(EncodePull(1, PullKind::kTraining, unknown).payload.span(), kDims).status().message(),
+              HasSubstr("table 3 of 3"));
+  const TableCount twice[] = {{1, 0}, {1, 0}};
+  EXPECT_THAT(DecodePull(EncodePull(1, PullKind::kTraining, twice).payload.span(), kDims).status().message(),
+              HasSubstr("table 1 twice"));
+  EXPECT_FALSE(DecodePull(EncodePull(0, PullKind::kTraining, {}).payload.span(), kDims).ok()) << "steps begin at 1";
+}
+
+TEST(MessageTest, FilesStatsHeartbeatAndErrorGoThrough) {
+  DataFile file;
+  file.set_name("rows-0.arrow");
+  file.set_rows(12);
+  const auto files = DecodeFiles(EncodeFiles({.step = 9, .folder = "/a b/c", .files = {file, file}}).span());
+  ASSERT_TRUE(files.ok());
+  EXPECT_EQ(files->step, 9);
+  EXPECT_EQ(files->folder, "/a b/c");
+  ASSERT_EQ(files->files.size(), 2u);
+  EXPECT_EQ(files->files[1].rows(), 12u);
+  EXPECT_EQ(DecodeStats(EncodeStats({.rows = 5, .bytes = 6}).span())->bytes, 6);
+  EXPECT_EQ(DecodeHeartbeat(EncodeHeartbeat({.step = 5, .progress = 6}).span())->progress, 6u);
+  EXPECT_EQ(*DecodeStep(EncodeStep(55).span()), 55);
+  Status error;
+  ASSERT_TRUE(DecodeError(EncodeError(DataLoss("torn")).span(), &error).ok());
+  EXPECT_EQ(error.code(), StatusCode::kDataLoss);
+  EXPECT_EQ(error.message(), "torn");
+}
+
+TEST(MessageTest, AnErrorWithACodeOfTheFutureIsStillAnError) {
+  for (const uint32_t code : {0u, 1u, 17u, 99u, ~0u}) {
+    Buffer payload = EncodeError(DataLoss("x"));
+    std::memcpy(payload.data(), &code, sizeof(code));
+    Status error;
+    ASSERT_TRUE(DecodeError(payload.span(), &error).ok());
+    EXPECT_EQ(error.code(), StatusCode::kInternal);
+  }
+}
+
+// Decoders must come back from any bytes, and what they accept must lie within them.
+void DecodeEverything(std::span<const uint8_t> payload) {
+  const uint8_t* const begin = payload.data();
+  const uint8_t* const end = begin + payload.size();
+  const auto within = [&](const void* data, size_t bytes) {
+    const auto* at = static_cast<const uint8_t*>(data);
+    EXPECT_TRUE(bytes == 0 || (at >= begin && at + bytes <= end));
+  };
+  const auto pull = DecodePull(payload, kDims);
+  if (pull.ok()) {
+    EXPECT_LE(pull->tables.size(), kDims.size());
+    for (const TableKeys& table : pull->tables) within(table.keys.data(), table.keys.size_bytes());
+  }
+  const auto push = DecodePush(payload, kDims);
+  if (push.ok()) {
+    for (const TablePush& table : push->tables) {
+      within(table.keys.data(), table.keys.size_bytes());
+      within(table.gradients, table.keys.size() * kDims[table.table] * sizeof(float));
+    }
+  }
+  if (payload.size() >= kFrameHeaderBytes) {
+    const auto header = DecodeHeader(payload.first<kFrameHeaderBytes>(), kToken, 1000);
+    EXPECT_TRUE(!header.ok() || header->payload_bytes <= 1000u);
+  }
+  Status error;
+  DecodeError(payload, &error).IgnoreError();
+  DecodeHello(payload).status().IgnoreError();
+  DecodeStep(payload).status().IgnoreError();
+  DecodeFiles(payload).status().IgnoreError();
+  DecodeStats(payload).status().IgnoreError();
+  DecodeHeartbeat(payload).status().IgnoreError();
+}
+
+TEST(MessageTest, DecodersSurviveRandomBytes) {
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  std::mt19937_64 random(seed);
+  std::vector<Buffer> samples;
+  samples.push_back(SamplePush());
+  const TableCount counts[] = {{2, 3}, {1, 1}};
+  KeyedBuffer pull = EncodePull(41, PullKind::kTraining, counts);
+  for (int i = 0; i < 4; ++i) pull.keys[i] = i;
+  samples.push_back(std::move(pull.payload));
+  samples.push_back(EncodeHello({.host = "h"}));
+  samples.push_back(EncodeFiles({.step = 1, .folder = "f", .files = {DataFile()}}));
+  samples.push_back(EncodeError(DataLoss("torn")));
+  for (int round = 0; round < 30'000; ++round) {
+    Buffer bytes;
+    if (round % 3 == 0) {  // noise, half of it small numbers, which look more like lengths
+      bytes = Buffer(random() % 200);
+      for (size_t i = 0; i < bytes.size(); ++i)
+        bytes.data()[i] = static_cast<uint8_t>(random() % (round % 2 ? 256 : 4));
+    } else {  // a message with a few bytes changed, maybe cut
+      const Buffer& sample = samples[random() % samples.size()];
+      bytes = Buffer(round % 3 == 1 ? sample.size() : random() % (sample.size() + 1));
+      std::memcpy(bytes.data(), sample.data(), bytes.size());
+      for (int i = 0; i < 3 && bytes.size() > 0; ++i) {
+        bytes.data()[random() % bytes.size()] = static_cast<uint8_t>(random() % 2 ? random() : 255);
+      }
+    }
+    DecodeEverything(bytes.span());
+  }
+}
+
+TEST(ProtocolTest, TokensDiffer) {
+  const auto a = MakeToken();
+  const auto b = MakeToken();
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_NE(*a, *b);
+}
+
+TEST(ProtocolTest, ShardsAreDealtWholeAndInOrder) {
+  for (const int servers : {1, 2, 3, 7, 1024, 2000}) {
+    EXPECT_EQ(ShardBegin(0, servers, 1024), 0);
+    EXPECT_EQ(ShardBegin(servers, servers, 1024), 1024);
+    for (int i = 0; i < servers; ++i) EXPECT_LE(ShardBegin(i, servers, 1024), ShardBegin(i + 1, servers, 1024));
+  }
+}
+
+TEST(ProtocolTest, TheDigestSeesEveryDifferenceOfTables) {
+  TableSpec spec;
+  spec.name = "t";
+  spec.layout.dim = 4;
+  spec.seed = 1;
+  const uint64_t digest = TableDigest({&spec, 1});
+  TableSpec other = spec;
+  other.seed = 2;
+  EXPECT_NE(TableDigest({&other, 1}), digest);
+  other = spec;
+  other.optimizer.set_learning_rate(0.5);
+  EXPECT_NE(TableDigest({&other, 1}), digest);
+  other = spec;
+  other.initializer.mutable_constant()->set_value(1);
+  EXPECT_NE(TableDigest({&other, 1}), digest);
+  EXPECT_EQ(TableDigest({&spec, 1}), digest);
+}
+
+}  // namespace
+}  // namespace weir

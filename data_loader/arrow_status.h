@@ -1,0 +1,26 @@
+// Arrow's errors as ours: every call into Arrow or Parquet passes its outcome through here.
+#pragma once
+
+#include <string_view>
+#include <utility>
+
+#include <arrow/result.h>
+#include <arrow/status.h>
+
+#include "base/status.h"
+
+namespace weir {
+
+// What Arrow said of reading `what` (a path): the operating system's errors keep their meaning (NotFound,
+// PermissionDenied), lack of memory is ResourceExhausted, a codec or encoding that is not built in Unimplemented;
+// everything else (magic bytes, checksums, torn pages, bad lengths) means that the bytes are not what they should be:
+// DataLoss.
+Status FromArrow(const arrow::Status& status, std::string_view what);
+
+template <typename T>
+Result<T> FromArrow(arrow::Result<T> result, std::string_view what) {
+  if (!result.ok()) return FromArrow(result.status(), what);
+  return std::move(result).ValueUnsafe();
+}
+
+}  // namespace weir

@@ -1,0 +1,61 @@
+// FeatureExtractor: from record batches of the lake to the job's features: what training, prediction and serving share.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <arrow/type_fwd.h>
+
+#include "base/status.h"
+#include "batch/batch.h"
+#include "data_loader/bad_rows.h"
+#include "data_loader/label_column.h"
+#include "data_loader/numeric_column.h"
+#include "data_loader/sparse_column.h"
+#include "proto/job.pb.h"
+
+namespace weir {
+
+// Immutable once made; thread-safe.
+class FeatureExtractor {
+ public:
+  // For a resolved job and columns as `schema` declares them (a LakeFile's, or any other). Without with_label neither
+  // label nor weight column is needed; labels are then 0 and weights 1. InvalidArgument for a missing column (with the
+  // nearest names), a column that stands twice and a wrong type; the caller adds the file.
+  static Result<std::unique_ptr<FeatureExtractor>> Make(const Job& job, const arrow::Schema& schema, bool with_label);
+
+  // The columns read, each once.
+  const std::vector<std::string>& columns() const { return columns_; }
+
+  // Appends the rows to *out, in order: sparse, numeric, labels and weights in FeatureSet order; sample_index stays as
+  // it is. Rows with a value that cannot be used are appended too, with placeholders, and described in *bad (not null),
+  // each once, ascending, by their index in *out: score them as nothing, or drop them by RemoveRows. The columns are
+  // found by name; there may be others.
+  Status Extract(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
+
+  // OK when the sparse features of both are hashed from the same kind of values, so that their keys agree.
+  Status CheckAgrees(const FeatureExtractor& other) const;
+
+ private:
+  FeatureExtractor() = default;
+  Result<const arrow::Field*> Find(const arrow::Schema& schema, const std::string& column, const std::string& reader);
+
+  std::vector<std::string> columns_;
+  std::vector<std::string> sparse_columns_, numeric_columns_;
+  std::vector<SparseColumn> sparse_;
+  std::vector<NumericColumn> numeric_;
+  std::string label_name_, weight_name_;
+  std::optional<LabelColumn> label_;
+  std::optional<WeightColumn> weight_;
+};
+
+// An empty batch for the job's features.
+Batch EmptyBatch(const Job& job);
+
+// Drops the rows named in `bad` (ascending) from `batch`, sample_index included where it is filled.
+void RemoveRows(const std::vector<BadRow>& bad, Batch* batch);
+
+}  // namespace weir

@@ -1,0 +1,44 @@
+#include "data_loader/lake_file.h"
+
+#include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
+#include <fmt/format.h>
+
+#include "data_loader/csv_file.h"
+#include "data_loader/parquet_file.h"
+
+namespace weir {
+namespace {
+
+constexpr char kTextMark[] = "weir.text";
+
+}  // namespace
+
+Result<std::unique_ptr<LakeFile>> LakeFile::Open(const LakeEntry& entry, const DataConfig& config) {
+  DataConfig::FileFormat format = FormatOf(entry.path, config.format());
+  if (entry.bytes == 0) {
+    return InvalidArgument(fmt::format("{}: the file is empty (0 bytes): expected {}", entry.path,
+                                       format == DataConfig::PARQUET ? "Parquet" : "CSV"));
+  }
+  if (format == DataConfig::PARQUET) return ParquetFile::Open(entry);
+  return CsvFile::Open(entry, config.csv(), config.format() == DataConfig::AUTO);
+}
+
+void LakeFile::SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups) {
+  schema_ = std::move(schema);
+  row_groups_ = std::move(groups);
+  for (const RowGroup& group : row_groups_) {
+    first_rows_.push_back(rows_);
+    rows_ += group.rows;
+  }
+}
+
+bool IsText(const arrow::Schema& schema) {
+  return schema.metadata() != nullptr && schema.metadata()->Contains(kTextMark);
+}
+
+std::shared_ptr<arrow::Schema> AsText(const std::shared_ptr<arrow::Schema>& schema) {
+  return schema->WithMetadata(arrow::key_value_metadata({kTextMark}, {"1"}));
+}
+
+}  // namespace weir

@@ -1,0 +1,67 @@
+// SparseColumn: one sparse feature, from an Arrow column to keys.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <arrow/type_fwd.h>
+
+#include "base/status.h"
+#include "batch/jagged.h"
+#include "data_loader/bad_rows.h"
+#include "data_loader/cells.h"
+#include "data_loader/key.h"
+#include "proto/job.pb.h"
+
+namespace weir {
+
+// Immutable; thread-safe.
+//
+// A column holds single values or lists of them: integers, strings, or a dictionary of either; floats only with
+// `boundaries`. A null (or, in text, empty) value has the feature's default or no key; in a list, nulls have no key and
+// an empty list has none either. A string that is split yields a key for each part that is not empty.
+class SparseColumn {
+ public:
+  enum class Kind { kInteger, kString, kFloating };
+
+  // text: values are parsed as the feature's type says (strings by default). InvalidArgument when the feature cannot be
+  // read from `type`, or its default cannot be.
+  static Result<SparseColumn> Make(const FeatureConfig& feature, const arrow::DataType& type, bool text);
+
+  // Appends one sample a row. What cannot be read is appended to *bad and has no keys; rows in *bad count from
+  // first_row.
+  Status Extract(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
+
+  // What is hashed: two files of a source must agree.
+  Kind kind() const { return kind_; }
+  const std::string& feature() const { return feature_; }
+
+  // The bucket of x: the number of boundaries at or below it.
+  static uint64_t Bucketize(double x, const std::vector<double>& boundaries);
+
+ private:
+  explicit SparseColumn(KeyRule rule) : rule_(rule) {}
+
+  uint64_t OfNumber(double x) const { return rule_.OfInteger(Bucketize(x, boundaries_)); }
+  Result<uint64_t> OfText(std::string_view text) const;
+  // [values.length()] each: the key of every value.
+  Status KeysOf(const arrow::Array& values, uint64_t* keys, Cell* cells) const;
+  Status KeysOfDictionary(const arrow::DictionaryArray& values, uint64_t* keys, Cell* cells) const;
+  Status ExtractSingle(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
+  Status ExtractSplit(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
+  Status ExtractLists(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
+  void MarkBad(const arrow::Array& column, int64_t i, int64_t first_row, std::vector<BadRow>* bad) const;
+
+  KeyRule rule_;
+  std::string feature_;
+  std::string column_;
+  Kind kind_ = Kind::kInteger;
+  bool text_ = false;
+  std::vector<double> boundaries_;
+  std::string split_;
+  std::optional<uint64_t> default_key_;
+};
+
+}  // namespace weir

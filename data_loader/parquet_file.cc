@@ -14,6 +14,7 @@
 #include <parquet/schema.h>
 
 #include "data_loader/arrow_status.h"
+#include "data_loader/parquet_page_skip.h"
 
 namespace weir {
 namespace {
@@ -22,20 +23,28 @@ namespace {
 constexpr int64_t kColumnBufferBytes = 32 << 10;
 constexpr int kKeepFooterGroups = 64;
 
-Result<std::unique_ptr<parquet::arrow::FileReader>> OpenReader(const std::string& path, int64_t batch_rows,
-                                                               std::shared_ptr<parquet::FileMetaData> footer) {
-  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(path), path));
+parquet::ReaderProperties Properties() {
   parquet::ReaderProperties properties;
   properties.set_page_checksum_verification(true);
   properties.enable_buffered_stream();
   properties.set_buffer_size(kColumnBufferBytes);
-  parquet::arrow::FileReaderBuilder builder;
-  WEIR_RETURN_IF_ERROR(FromArrow(builder.Open(file, properties, std::move(footer)), path));
-  parquet::ArrowReaderProperties arrow_properties(/*use_threads=*/false);
-  arrow_properties.set_pre_buffer(false);
-  arrow_properties.set_batch_size(batch_rows);
-  builder.properties(arrow_properties);
-  return FromArrow(builder.Build(), path);
+  return properties;
+}
+
+// Throws what Parquet throws.
+Result<std::unique_ptr<parquet::ParquetFileReader>> OpenFile(const std::string& path,
+                                                             std::shared_ptr<parquet::FileMetaData> footer) {
+  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(path), path));
+  return parquet::ParquetFileReader::Open(std::move(file), Properties(), std::move(footer));
+}
+
+Result<std::unique_ptr<parquet::arrow::FileReader>> ArrowReader(const std::string& path,
+                                                                std::unique_ptr<parquet::ParquetFileReader> file,
+                                                                int64_t batch_rows) {
+  parquet::ArrowReaderProperties properties(/*use_threads=*/false);
+  properties.set_pre_buffer(false);
+  properties.set_batch_size(batch_rows);
+  return FromArrow(parquet::arrow::FileReader::Make(arrow::default_memory_pool(), std::move(file), properties), path);
 }
 
 // The leaf columns below the named ones.
@@ -100,7 +109,8 @@ class ParquetRowReader : public RowReader {
 Result<std::unique_ptr<LakeFile>> ParquetFile::Open(const LakeEntry& entry) {
   std::unique_ptr<ParquetFile> opened(new ParquetFile(entry));
   try {
-    WEIR_ASSIGN_OR_RETURN(auto reader, OpenReader(entry.path, /*batch_rows=*/1, nullptr));
+    WEIR_ASSIGN_OR_RETURN(auto file, OpenFile(entry.path, nullptr));
+    WEIR_ASSIGN_OR_RETURN(auto reader, ArrowReader(entry.path, std::move(file), /*batch_rows=*/1));
     std::shared_ptr<arrow::Schema> schema;
     WEIR_RETURN_IF_ERROR(FromArrow(reader->GetSchema(&schema), entry.path));
     std::shared_ptr<parquet::FileMetaData> footer = reader->parquet_reader()->metadata();
@@ -122,14 +132,18 @@ Result<std::unique_ptr<RowReader>> ParquetFile::Read(int group, int64_t begin, i
                                                      const std::vector<std::string>& columns,
                                                      int64_t batch_rows) const {
   try {
-    WEIR_ASSIGN_OR_RETURN(auto reader, OpenReader(path(), batch_rows, footer_));
-    std::shared_ptr<parquet::FileMetaData> footer = reader->parquet_reader()->metadata();
+    WEIR_ASSIGN_OR_RETURN(auto file, OpenFile(path(), footer_));
+    std::shared_ptr<parquet::FileMetaData> footer = file->metadata();
     if (group >= footer->num_row_groups() || footer->RowGroup(group)->num_rows() != row_groups()[group].rows) {
       return DataLoss(
           fmt::format("{}: the file was changed while it was read: row group {} is not the one it had", path(), group));
     }
-    WEIR_ASSIGN_OR_RETURN(auto rows,
-                          FromArrow(reader->GetRecordBatchReader({group}, LeafColumns(*footer, columns)), path()));
+    std::vector<int> leaves = LeafColumns(*footer, columns);
+    if (begin > 0 && CanSkipPages(*footer, leaves)) {
+      return ReadFromMiddle(path(), std::move(file), group, begin, end, leaves, batch_rows);
+    }
+    WEIR_ASSIGN_OR_RETURN(auto reader, ArrowReader(path(), std::move(file), batch_rows));
+    WEIR_ASSIGN_OR_RETURN(auto rows, FromArrow(reader->GetRecordBatchReader({group}, leaves), path()));
     return std::unique_ptr<RowReader>(
         std::make_unique<ParquetRowReader>(path(), group, begin, end, std::move(reader), std::move(rows)));
   } catch (const std::exception& error) {

@@ -17,7 +17,8 @@ class ParquetFile : public LakeFile {
  public:
   static Result<std::unique_ptr<LakeFile>> Open(const LakeEntry& entry);
 
-  // A reader holds one page of each column at a time, not the row group. Rows before `begin` are decoded and dropped.
+  // A reader holds one page of each column at a time, not the row group. Pages before `begin` are passed
+  // over; where a column is a list, they are decoded and dropped.
   Result<std::unique_ptr<RowReader>> Read(int group, int64_t begin, int64_t end,
                                           const std::vector<std::string>& columns, int64_t batch_rows) const override;
 

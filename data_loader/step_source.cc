@@ -133,7 +133,7 @@ class ShuffledSource : public StepSource {
         skipped->push_back(stream.bad_places[bad - stream.bad.begin()]);
         continue;
       }
-      picks_.push_back({&stream, row});
+      picks_.push_back({s, row});
       out->sample_index.push_back(i);
     }
     Gather(out);
@@ -142,8 +142,8 @@ class ShuffledSource : public StepSource {
 
  private:
   struct Pick {
-    const ShuffledStream* stream;
-    int32_t row;
+    int32_t stream;  // index into own_
+    int32_t row;     // of its block
   };
 
   Status StartStream(int s, std::vector<Piece> pieces, int64_t rows, int64_t taken) {
@@ -192,7 +192,7 @@ class ShuffledSource : public StepSource {
     out->weights.resize(first + n);
     out->numeric.resize((first + n) * num_numeric_);
     for (size_t i = 0; i < n; ++i) {
-      const Batch& block = picks_[i].stream->block;
+      const Batch& block = own_[picks_[i].stream].block;
       out->labels[first + i] = block.labels[picks_[i].row];
       out->weights[first + i] = block.weights[picks_[i].row];
       if (num_numeric_ > 0) {
@@ -211,7 +211,7 @@ class ShuffledSource : public StepSource {
         std::all_of(own_.begin(), own_.end(), [&](const ShuffledStream& s) { return s.single.empty() || s.single[f]; });
     if (!single) {
       for (const Pick& pick : picks_) {
-        auto values = pick.stream->block.sparse[f].sample(pick.row);
+        auto values = own_[pick.stream].block.sparse[f].sample(pick.row);
         out->values.insert(out->values.end(), values.begin(), values.end());
         out->EndSample();
       }
@@ -222,8 +222,12 @@ class ShuffledSource : public StepSource {
     const size_t first_offset = out->offsets.size();
     out->values.resize(first_value + n);
     out->offsets.resize(first_offset + n);
+    keys_of_.assign(own_.size(), nullptr);
+    for (size_t s = 0; s < own_.size(); ++s) {
+      if (f < own_[s].block.sparse.size()) keys_of_[s] = own_[s].block.sparse[f].values.data();
+    }
     for (size_t i = 0; i < n; ++i) {
-      out->values[first_value + i] = picks_[i].stream->block.sparse[f].values[picks_[i].row];
+      out->values[first_value + i] = keys_of_[picks_[i].stream][picks_[i].row];
       out->offsets[first_offset + i] = static_cast<int32_t>(first_value + i + 1);
     }
   }
@@ -235,8 +239,9 @@ class ShuffledSource : public StepSource {
   size_t num_numeric_ = 0;
   int64_t epoch_ = 0;
   std::unique_ptr<TurnCursor> cursor_;
-  std::vector<ShuffledStream> own_;  // by stream; those of other workers stay empty
-  std::vector<Pick> picks_;          // of the step so far, not yet copied
+  std::vector<ShuffledStream> own_;       // by stream; those of other workers stay empty
+  std::vector<const uint64_t*> keys_of_;  // of the feature being copied, one per stream
+  std::vector<Pick> picks_;               // of the step so far, not yet copied
 };
 
 }  // namespace

@@ -315,6 +315,58 @@ TEST(Loader, ReadsTsvWithoutAHeader) {
   EXPECT_EQ(step.batch.sparse[0].offsets, (std::vector<int32_t>{0, 1, 1}));
 }
 
+// One row group that all streams share: each begins in its middle, where the pages of the columns, whose values are of
+// very different sizes, do not end at the same rows.
+TEST(Loader, StreamsBeginInTheMiddleOfARowGroup) {
+  TempFolder folder;
+  constexpr int64_t kMany = 5000;
+  arrow::StringDictionaryBuilder coded;
+  std::vector<std::string> texts;
+  std::vector<int64_t> ids;
+  std::vector<int32_t> labels;
+  for (int64_t id = 0; id < kMany; ++id) {
+    ids.push_back(id);
+    labels.push_back(static_cast<int32_t>(id % 2));
+    texts.push_back(std::string(static_cast<size_t>(id % 97), 'x') + std::to_string(id));
+    ASSERT_TRUE((id % 5 == 0 ? coded.AppendNull() : coded.Append("c" + std::to_string(id % 7))).ok());
+  }
+  WriteParquet(folder / "a.parquet",
+               MakeTable({{"id", MakeArray<arrow::Int64Builder>(ids)},
+                          {"text", MakeArray<arrow::StringBuilder>(texts)},
+                          {"coded", coded.Finish().ValueOrDie()},
+                          {"label", MakeArray<arrow::Int32Builder>(labels)}}),
+               kMany);
+  Job job;
+  job.mutable_data()->mutable_label()->set_column("label");
+  AddSparse(&job, "id")->mutable_sparse()->set_identity(true);
+  AddSparse(&job, "text");
+  AddSparse(&job, "coded");
+  auto loader = Loader::Open(job, Source(folder / "a.parquet"), Options(128), {});
+  ASSERT_TRUE(loader.ok()) << loader.status().ToString();
+  KeyRule text("text", 0, false), code("coded", 0, false);
+  StepBatch step;
+  std::vector<uint64_t> seen;
+  while (true) {
+    auto more = (*loader)->Next(&step);
+    ASSERT_TRUE(more.ok()) << more.status().ToString();
+    if (!*more) break;
+    for (int64_t i = 0; i < step.batch.num_samples; ++i) {
+      uint64_t id = step.batch.sparse[0].sample(i)[0];
+      seen.push_back(id);
+      ASSERT_EQ(step.batch.sparse[1].sample(i)[0], text.OfString(texts[id]));
+      ASSERT_EQ(step.batch.sparse[2].sample(i).size(), id % 5 == 0 ? 0u : 1u);
+      if (id % 5 != 0) {
+        ASSERT_EQ(step.batch.sparse[2].sample(i)[0], code.OfString("c" + std::to_string(id % 7)));
+      }
+      ASSERT_EQ(step.batch.labels[i], static_cast<float>(id % 2));
+    }
+  }
+  std::sort(seen.begin(), seen.end());
+  std::vector<uint64_t> all(kMany);
+  std::iota(all.begin(), all.end(), 0);
+  EXPECT_EQ(seen, all);
+}
+
 TEST(Loader, ShuffledSamplesKeepTheirLists) {
   TempFolder folder;
   arrow::ListBuilder tags(arrow::default_memory_pool(), std::make_shared<arrow::Int32Builder>());

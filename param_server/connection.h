@@ -18,6 +18,10 @@
 
 namespace weir {
 
+// Asked of the system for what a Unix socket holds (it may give less): its default of 208 KiB would stop writer and
+// reader several times in a frame of rows. TCP sizes its own.
+inline constexpr int kUnixSendBytes = 4 << 20;
+
 // Held by shared_ptr; its handlers keep it alive until it is closed. Send may be called from any thread, all else only
 // from the thread that runs the io_context, on which the callbacks come too. Memory is bounded by the payload bound for
 // reading and, for writing, by what the owner sends before the peer reads (bounded by the requests it admits).

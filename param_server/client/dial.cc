@@ -43,7 +43,11 @@ Result<Connection::Socket> Dial(asio::io_context* io, const ServerAddress& addre
   if (!address.unix_name.empty() && address.machine == MachineIdentity()) {
     Connection::Socket socket(*io);
     const asio::local::stream_protocol::endpoint endpoint(std::string(1, '\0') + address.unix_name);
-    if (!ConnectWithin(&socket, endpoint, timeout_ns)) return socket;
+    if (!ConnectWithin(&socket, endpoint, timeout_ns)) {
+      asio::error_code ignored;
+      socket.set_option(asio::socket_base::send_buffer_size(kUnixSendBytes), ignored);
+      return socket;
+    }
   }
   asio::error_code error;
   asio::ip::tcp::resolver resolver(*io);

@@ -4,20 +4,24 @@
 
 namespace weir {
 
-KeyPartition::KeyPartition(int num_servers, int virtual_shards)
-    : num_servers_(num_servers),
-      shard_shift_(64 - __builtin_ctz(static_cast<unsigned>(virtual_shards))),
-      server_of_shard_(virtual_shards) {
+ShardOwners::ShardOwners(int num_servers, int virtual_shards)
+    : num_servers(num_servers),
+      shard_shift(64 - __builtin_ctz(static_cast<unsigned>(virtual_shards))),
+      servers(virtual_shards) {
   for (int server = 0; server < num_servers; ++server) {
     const int end = ShardBegin(server + 1, num_servers, virtual_shards);
     for (int shard = ShardBegin(server, num_servers, virtual_shards); shard < end; ++shard) {
-      server_of_shard_[shard] = static_cast<uint16_t>(server);
+      servers[shard] = static_cast<uint16_t>(server);
     }
   }
 }
 
 void KeyPartition::Split(std::span<const std::span<const uint64_t>> keys) {
   counts_.assign(keys.size() * num_servers_, 0);
+  if (num_servers_ == 1) {
+    for (size_t t = 0; t < keys.size(); ++t) counts_[t] = static_cast<uint32_t>(keys[t].size());
+    return;
+  }
   starts_.assign(keys.size() * num_servers_, 0);
   size_t total = 0;
   for (const auto table : keys) total += table.size();
@@ -29,8 +33,8 @@ void KeyPartition::Split(std::span<const std::span<const uint64_t>> keys) {
     uint32_t* counts = counts_.data() + t * num_servers_;
     servers_.resize(table.size());
     for (size_t i = 0; i < table.size(); ++i) {
-      const size_t shard = shard_shift_ == 64 ? 0 : Fmix64(table[i]) >> shard_shift_;
-      servers_[i] = server_of_shard_[shard];
+      const size_t shard = owners_.shard_shift == 64 ? 0 : Fmix64(table[i]) >> owners_.shard_shift;
+      servers_[i] = owners_.servers[shard];
       ++counts[servers_[i]];
     }
     for (int server = 0; server < num_servers_; ++server) {

@@ -57,11 +57,8 @@ void ScatterRows(const float* in, int dim, std::span<const uint32_t> positions, 
 // A pull in flight: where the rows of each server belong.
 class PullCall : public Call {
  public:
-  PullCall(int64_t step, int num_servers, int virtual_shards, std::span<const int> dims)
-      : Call(MessageType::kPull, step),
-        num_servers_(num_servers),
-        partition(num_servers, virtual_shards),
-        dims_(dims) {}
+  PullCall(int64_t step, PullKind kind, const ShardOwners* owners, std::span<const int> dims)
+      : Call(MessageType::kPull, step), kind(kind), partition(owners), num_servers_(owners->num_servers), dims_(dims) {}
 
   size_t rows_bytes(int server) const {
     size_t bytes = 0;
@@ -91,17 +88,14 @@ class PullCall : public Call {
     }
   }
 
- private:
-  const int num_servers_;
-
- public:
+  const PullKind kind;
   KeyPartition partition;
   std::vector<TablePull> tables;
-  PullKind kind = PullKind::kTraining;
   Buffer local_keys;  // for the colocated server, which writes local_rows
   Buffer local_rows;
 
  private:
+  const int num_servers_;
   const std::span<const int> dims_;
 };
 
@@ -114,7 +108,8 @@ class RemoteStore::Calls {
       : options_(options),
         dims_(TableDims(options.tables)),
         servers_(std::make_shared<Servers>(options)),
-        push_partition_(static_cast<int>(options.servers.size()), options.virtual_shards) {}
+        owners_(static_cast<int>(options.servers.size()), options.virtual_shards),
+        push_partition_(&owners_) {}
   ~Calls() { servers_->Stop(); }
 
   Status Connect() {
@@ -152,6 +147,7 @@ class RemoteStore::Calls {
   const RemoteStoreOptions options_;
   const std::vector<int> dims_;
   const std::shared_ptr<Servers> servers_;
+  const ShardOwners owners_;
   KeyPartition push_partition_;
   std::unordered_map<PullTicket, std::shared_ptr<PullCall>> pulls_;
   std::vector<std::span<const uint64_t>> keys_;  // scratch
@@ -213,10 +209,9 @@ KeyedBuffer RemoteStore::Calls::FillPull(PullCall* call, int server) {
 
 Result<PullTicket> RemoteStore::Calls::StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) {
   servers_->NoteStep(step);
-  auto call = std::make_shared<PullCall>(step, servers_->count(), options_.virtual_shards, dims_);
+  auto call = std::make_shared<PullCall>(step, kind, &owners_, dims_);
   WEIR_RETURN_IF_ERROR(Split(tables, &call->partition));
   call->tables.assign(tables.begin(), tables.end());
-  call->kind = kind;
   std::vector<KeyedBuffer> filled(servers_->count());
   for (int server = 0; server < servers_->count(); ++server) {
     filled[server] = FillPull(call.get(), server);

@@ -53,7 +53,10 @@ void TuneSocket(asio::ip::tcp::socket* socket) {
   asio::error_code error;
   socket->set_option(asio::ip::tcp::no_delay(true), error);
 }
-void TuneSocket(asio::local::stream_protocol::socket*) {}
+void TuneSocket(asio::local::stream_protocol::socket* socket) {
+  asio::error_code error;
+  socket->set_option(asio::socket_base::send_buffer_size(kUnixSendBytes), error);
+}
 
 }  // namespace
 

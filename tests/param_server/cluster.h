@@ -27,6 +27,11 @@
 #include "param_server/client/remote_store.h"
 #include "param_server/server/server.h"
 
+#if defined(__SANITIZE_THREAD__)
+// glog asks libc for the time zone, whose lock the sanitizer does not see.
+extern "C" const char* __tsan_default_suppressions() { return "race:google::LogMessageTime\n"; }
+#endif
+
 namespace weir::testing {
 
 inline constexpr JobToken kToken = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};

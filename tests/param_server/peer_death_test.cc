@@ -56,7 +56,12 @@ class Child {
     close(in_);
     close(out_);
   }
-  void Signal(int signal) { kill(pid_, signal); }
+  // Returns once the signal has had its effect on all threads.
+  void Signal(int signal) {
+    kill(pid_, signal);
+    waitpid(pid_, nullptr, WUNTRACED);
+    if (signal == SIGKILL) pid_ = -1;
+  }
   void Send(const std::string& line) { WriteLine(out_, line); }
   std::string Receive() { return ReadLine(in_); }
 

@@ -1,5 +1,6 @@
 #include "param_server/protocol.h"
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -244,7 +245,7 @@ TEST(MessageTest, DecodersSurviveRandomBytes) {
     } else {  // a message with a few bytes changed, maybe cut
       const Buffer& sample = samples[random() % samples.size()];
       bytes = Buffer(round % 3 == 1 ? sample.size() : random() % (sample.size() + 1));
-      std::memcpy(bytes.data(), sample.data(), bytes.size());
+      std::copy_n(sample.data(), bytes.size(), bytes.data());
       for (int i = 0; i < 3 && bytes.size() > 0; ++i) {
         bytes.data()[random() % bytes.size()] = static_cast<uint8_t>(random() % 2 ? random() : 255);
       }

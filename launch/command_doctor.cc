@@ -10,7 +10,9 @@ namespace weir {
 int RunDoctor(const CommandLine&) {
   int bad = 0;
   for (const Finding& finding : JudgeHost(GatherHostFacts())) {
-    const char* mark = finding.level == FindingLevel::kGood ? "ok" : finding.level == FindingLevel::kNote ? "note" : "BAD";
+    const char* mark = finding.level == FindingLevel::kGood   ? "ok"
+                       : finding.level == FindingLevel::kNote ? "note"
+                                                              : "BAD";
     fmt::print("{:<5} {:<14} {}\n", mark, finding.subject, finding.found);
     if (!finding.fix.empty()) fmt::print("{:<5} {:<14} fix: {}\n", "", "", finding.fix);
     bad += finding.level == FindingLevel::kBad;

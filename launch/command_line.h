@@ -39,8 +39,8 @@ struct CommandLine {
 };
 
 // Parses what follows the command's name. Flags may stand anywhere, as "--out DIR" or "--out=DIR"; the first
-// arguments_max of the other words are arguments, the rest overrides. InvalidArgument names the word and, for a flag, the
-// nearest known one.
+// arguments_max of the other words are arguments, the rest overrides. InvalidArgument names the word and, for a flag,
+// the nearest known one.
 Result<CommandLine> ParseCommandLine(const CommandSyntax& syntax, std::span<const std::string> words);
 
 }  // namespace weir

@@ -25,9 +25,9 @@ void PrintMemory(const Job& job) {
   fmt::print("# {:<24} {:>5} {:>7} {:>9} {:>14} {:>22}\n", "table", "dim", "state", "a row", "a million rows",
              "at most");
   for (const TableMemory& memory : PredictTableMemory(job)) {
-    const std::string most =
-        memory.rows_max ? Bytes(static_cast<double>(*memory.rows_max) * static_cast<double>(memory.row_bytes))
-                        : "grows with the keys";
+    const std::string most = memory.rows_max
+                                 ? Bytes(static_cast<double>(*memory.rows_max) * static_cast<double>(memory.row_bytes))
+                                 : "grows with the keys";
     fmt::print("# {:<24} {:>5} {:>7} {:>7} B {:>14} {:>22}\n", memory.table, memory.dim, memory.state_width,
                memory.row_bytes, Bytes(1e6 * static_cast<double>(memory.row_bytes)), most);
   }

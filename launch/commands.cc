@@ -18,10 +18,11 @@ Command Train() {
   return {{"train", 1, 1, true, {}},
           "JOB.textproto [field.path=value ...]",
           "trains a model, in one process or under mpirun",
-          fmt::format("Alone it trains in one process; under 'mpirun -n N' the last cluster.servers ranks serve rows and the\n"
-                      "others train. An output folder with a commit is gone on with. The last line on stdout is a JSON "
-                      "object\nwith what was reached; progress goes to stderr.\n{}",
-                      kOverrideDetails),
+          fmt::format(
+              "Alone it trains in one process; under 'mpirun -n N' the last cluster.servers ranks serve rows and the\n"
+              "others train. An output folder with a commit is gone on with. The last line on stdout is a JSON "
+              "object\nwith what was reached; progress goes to stderr.\n{}",
+              kOverrideDetails),
           RunTrain};
 }
 

@@ -81,8 +81,8 @@ bool LoopbackListens() {
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool listens = bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
-                       listen(listener, 1) == 0;
+  const bool listens =
+      bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 && listen(listener, 1) == 0;
   close(listener);
   return listens;
 }
@@ -111,16 +111,18 @@ Finding JudgeMpi(const HostFacts& facts) {
     return {FindingLevel::kBad, "MPI", "mpirun cannot be run", "apt-get install openmpi-bin libopenmpi-dev"};
   }
   if (!facts.mpirun_starts) {
-    return {FindingLevel::kBad, "MPI", fmt::format("{} does not start two ranks: {}", facts.mpirun_version,
-                                                   facts.mpirun_said),
-            "mpirun --bind-to none --oversubscribe -n 2 true  # must succeed; a firewall or a full /tmp are common causes"};
+    return {
+        FindingLevel::kBad, "MPI",
+        fmt::format("{} does not start two ranks: {}", facts.mpirun_version, facts.mpirun_said),
+        "mpirun --bind-to none --oversubscribe -n 2 true  # must succeed; a firewall or a full /tmp are common causes"};
   }
   return {FindingLevel::kGood, "MPI", facts.mpirun_version + ", starts ranks", ""};
 }
 
 Finding JudgeLibraries(const HostFacts& facts) {
   if (facts.torch.empty() || facts.arrow.empty()) {
-    return {FindingLevel::kBad, "libraries", "LibTorch or Arrow is not loaded", "bash launch/setup.sh && bash launch/build.sh"};
+    return {FindingLevel::kBad, "libraries", "LibTorch or Arrow is not loaded",
+            "bash launch/setup.sh && bash launch/build.sh"};
   }
   return {FindingLevel::kGood, "libraries", fmt::format("{}, {}", facts.torch, facts.arrow), ""};
 }
@@ -161,11 +163,13 @@ HostFacts GatherHostFacts() {
 std::vector<Finding> JudgeHost(const HostFacts& facts) {
   std::vector<Finding> findings;
   findings.push_back(JudgeMpi(facts));
-  findings.push_back({facts.cores >= 2 ? FindingLevel::kGood : FindingLevel::kNote, "cores",
-                      fmt::format("{}, {}", facts.cores, facts.vectors),
-                      facts.cores >= 2 ? "" : "workers and servers share one core: allow the process more (taskset, --cpus)"});
-  findings.push_back(JudgeAmount("memory", facts.memory_bytes, 512 * kMiB, 4 * kGiB,
-                                 "each rank needs 300 MiB besides its rows: free some, or raise the container's limit"));
+  findings.push_back(
+      {facts.cores >= 2 ? FindingLevel::kGood : FindingLevel::kNote, "cores",
+       fmt::format("{}, {}", facts.cores, facts.vectors),
+       facts.cores >= 2 ? "" : "workers and servers share one core: allow the process more (taskset, --cpus)"});
+  findings.push_back(
+      JudgeAmount("memory", facts.memory_bytes, 512 * kMiB, 4 * kGiB,
+                  "each rank needs 300 MiB besides its rows: free some, or raise the container's limit"));
   if (facts.gpus.empty()) {
     findings.push_back({FindingLevel::kGood, "GPU", "none; training runs on the cores", ""});
   } else {
@@ -178,8 +182,8 @@ std::vector<Finding> JudgeHost(const HostFacts& facts) {
                       files == FindingLevel::kGood ? "" : "ulimit -n 4096"});
   findings.push_back(JudgeAmount("shared memory", facts.shared_memory_bytes, 16 * kMiB, 64 * kMiB,
                                  "mount -o remount,size=1g /dev/shm, or docker run --shm-size=1g"));
-  findings.push_back(
-      JudgeAmount("disk", facts.disk_bytes, 64 * kMiB, kGiB, "free space in the working folder, or set output= elsewhere"));
+  findings.push_back(JudgeAmount("disk", facts.disk_bytes, 64 * kMiB, kGiB,
+                                 "free space in the working folder, or set output= elsewhere"));
   findings.push_back({facts.loopback ? FindingLevel::kGood : FindingLevel::kBad, "loopback",
                       facts.loopback ? "sockets listen on 127.0.0.1" : "no socket can listen on 127.0.0.1",
                       facts.loopback ? "" : "ip link set lo up"});

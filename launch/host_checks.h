@@ -14,11 +14,11 @@ struct HostFacts {
   int cores = 0;               // that this process may use
   int64_t memory_bytes = 0;    // available, within the limit of the control group
   std::vector<std::string> gpus;
-  uint64_t open_files = 0;         // the soft limit
+  uint64_t open_files = 0;          // the soft limit
   int64_t shared_memory_bytes = 0;  // free in /dev/shm; negative when it is not there
-  int64_t disk_bytes = 0;          // free in the working folder
-  bool loopback = false;           // whether a socket can listen on 127.0.0.1
-  std::string torch;               // the libraries in use, by path; empty when not loaded
+  int64_t disk_bytes = 0;           // free in the working folder
+  bool loopback = false;            // whether a socket can listen on 127.0.0.1
+  std::string torch;                // the libraries in use, by path; empty when not loaded
   std::string arrow;
   std::string vectors;  // "AVX-512", "AVX2" or "scalar"
 };

@@ -43,7 +43,8 @@ void FillMessage(Message* message) {
       }
     } else if (group && reflection->HasField(*message, field)) {
       FillMessage(reflection->MutableMessage(message, field));
-    } else if (!group && !field->is_repeated() && field->has_default_value() && !reflection->HasField(*message, field)) {
+    } else if (!group && !field->is_repeated() && field->has_default_value() &&
+               !reflection->HasField(*message, field)) {
       SetDefault(field, message);
     }
   }

@@ -14,8 +14,8 @@ namespace weir {
 struct TableMemory {
   std::string table;
   int dim = 0;
-  int state_width = 0;       // floats of optimizer state a row
-  int64_t row_bytes = 0;     // key, last step, count, weights and state, without the index
+  int state_width = 0;    // floats of optimizer state a row
+  int64_t row_bytes = 0;  // key, last step, count, weights and state, without the index
   // The most rows the table can get, when every feature that looks it up has a bound (buckets or boundaries).
   std::optional<uint64_t> rows_max;
 };

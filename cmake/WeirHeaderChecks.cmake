@@ -36,6 +36,7 @@ function(weir_check_headers)
 
   add_library(headers_alone OBJECT ${plain_sources})
   target_link_libraries(headers_alone PRIVATE weir_options ${ARG_DEPS})
+  target_compile_definitions(headers_alone PRIVATE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
   target_compile_options(headers_alone PRIVATE -O0 -g0 -Wno-unused-function)
   if(torch_sources AND WEIR_WITH_TORCH)
     add_library(torch_headers_alone OBJECT ${torch_sources})

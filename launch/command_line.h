@@ -1,0 +1,46 @@
+// What was typed after `weir`: a command, its arguments, flags and overrides of the job.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace weir {
+
+// A flag of a command: "--out DIR", or "--force" without a value.
+struct FlagSpec {
+  std::string name;   // without dashes
+  std::string value;  // what the value is called in help; empty for a flag that takes none
+  std::string help;
+  bool required = false;
+};
+
+// How many arguments of each kind a command takes.
+struct CommandSyntax {
+  std::string name;
+  int arguments_min = 0;
+  int arguments_max = 0;
+  bool overrides = false;  // whether field.path=value may follow the arguments
+  std::vector<FlagSpec> flags;
+};
+
+struct CommandLine {
+  std::string command;
+  std::vector<std::string> arguments;        // in order: a job's file, a checkpoint's path
+  std::vector<std::string> overrides;        // "train.epochs=3", as ReadJob takes them
+  std::map<std::string, std::string> flags;  // by name; "" for one without a value
+
+  // The flag's value, or `otherwise` when it was not given.
+  std::string Flag(const std::string& name, const std::string& otherwise = "") const;
+  bool HasFlag(const std::string& name) const { return flags.count(name) > 0; }
+};
+
+// Parses what follows the command's name. Flags may stand anywhere, as "--out DIR" or "--out=DIR"; the first
+// arguments_max of the other words are arguments, the rest overrides. InvalidArgument names the word and, for a flag,
+// the nearest known one.
+Result<CommandLine> ParseCommandLine(const CommandSyntax& syntax, std::span<const std::string> words);
+
+}  // namespace weir

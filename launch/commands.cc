@@ -1,0 +1,114 @@
+#include "launch/commands.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+namespace weir {
+namespace {
+
+#ifdef WEIR_WITHOUT_TRAIN
+#define RunTrain NotBuilt
+#endif
+#ifdef WEIR_WITHOUT_EVAL
+#define RunEval NotBuilt
+#endif
+#ifdef WEIR_WITHOUT_PREDICT
+#define RunPredict NotBuilt
+#endif
+#ifdef WEIR_WITHOUT_EXPORT
+#define RunExport NotBuilt
+#endif
+[[maybe_unused]] int NotBuilt(const CommandLine& line) { return ReportError(line, Unimplemented("not in this build")); }
+
+constexpr char kOverrideDetails[] =
+    "field.path=value overrides a field of the job (docs/job.md): train.epochs=3 data.train.uri=a.parquet,b.parquet\n"
+    "model.deepfm.hidden=64,32 tables[0].dim=8 optimizers.dense.sgd={}. Lists are split at commas.\n";
+
+constexpr char kCheckpointDetails[] =
+    "CHECKPOINT is a step-N folder, or a run's output folder, which stands for the best of its checkpoints.\n";
+
+Command Train() {
+  return {{"train", 1, 1, true, {}},
+          "JOB.textproto [field.path=value ...]",
+          "trains a model, in one process or under mpirun",
+          fmt::format(
+              "Alone it trains in one process; under 'mpirun -n N' the last cluster.servers ranks serve rows and the\n"
+              "others train. An output folder with a commit is gone on with. The last line on stdout is a JSON "
+              "object\nwith what was reached; progress goes to stderr.\n{}",
+              kOverrideDetails),
+          RunTrain};
+}
+
+Command Eval() {
+  return {{"eval", 1, 1, true, {}},
+          "CHECKPOINT [field.path=value ...]",
+          "evaluates a checkpoint on data.eval",
+          fmt::format("{}{}", kCheckpointDetails, kOverrideDetails),
+          RunEval};
+}
+
+Command Predict() {
+  return {{"predict",
+           1,
+           1,
+           true,
+           {{"out", "FILE", "the Parquet file to write", true},
+            {"columns", "a,b", "columns of the data to write beside the score", false}}},
+          "CHECKPOINT --out FILE [--columns a,b] [field.path=value ...]",
+          "writes a score for each row of data.eval, as Parquet",
+          fmt::format("{}{}", kCheckpointDetails, kOverrideDetails),
+          RunPredict};
+}
+
+Command Export() {
+  return {{"export", 1, 1, false, {{"out", "DIR", "the folder to make", true}}},
+          "CHECKPOINT --out DIR",
+          "writes a checkpoint for serving: TorchScript and Parquet",
+          kCheckpointDetails,
+          RunExport};
+}
+
+Command Validate() {
+  return {{"validate", 1, 1, true, {}},
+          "JOB.textproto [field.path=value ...]",
+          "prints a job as understood, with the memory of every table",
+          kOverrideDetails,
+          RunValidate};
+}
+
+Command Doctor() {
+  return {{"doctor", 0, 0, false, {}},
+          "",
+          "checks that this host can train, and names the fixes",
+          "Checks MPI, cores, memory, GPU, open files, shared memory and libraries. Exit status 1 when training would "
+          "fail.\n",
+          RunDoctor};
+}
+
+Command Checkpoint() {
+  return {{"checkpoint", 2, 3, false, {{"lines", "N", "lines of differences to print at most (100)", false}}},
+          "ls OUTPUT | verify CHECKPOINT | diff CHECKPOINT CHECKPOINT [--lines N]",
+          "lists, verifies and compares checkpoints",
+          fmt::format("ls      the checkpoints of an output folder, the damaged ones too\n"
+                      "verify  reads every byte: sizes, checksums, layouts, keys\n"
+                      "diff    exits 0 when two are equal by key and bits, else 1, saying where they differ\n{}",
+                      kCheckpointDetails),
+          RunCheckpoint};
+}
+
+}  // namespace
+
+const std::vector<Command>& Commands() {
+  static const std::vector<Command> commands = {Train(),    Eval(),   Predict(),   Export(),
+                                                Validate(), Doctor(), Checkpoint()};
+  return commands;
+}
+
+int ReportError(const CommandLine& line, const Status& status) {
+  fmt::print(stderr, "weir {}: {}\n", line.command, status.ToString());
+  std::fflush(stderr);
+  return 1;
+}
+
+}  // namespace weir

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <utility>
 #include <filesystem>
 
@@ -59,6 +60,11 @@ class LocalWritableFile : public WritableFile {
   FileDescriptor fd_;
   const std::string path_;
 };
+
+bool IsFolder(const std::string& path) {
+  struct stat info;
+  return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
 
 class PosixFileSystem : public FileSystem {
  public:
@@ -117,10 +123,14 @@ class PosixFileSystem : public FileSystem {
   }
 
   Status Rename(const std::string& from, const std::string& to) override {
-    if (::rename(from.c_str(), to.c_str()) != 0) {
-      int error_number = errno == ENOTEMPTY ? EEXIST : errno;
-      return ErrnoStatus(error_number, fmt::format("renaming {} to {}", from, to));
+    // rename() alone would replace a file in silence.
+    int error_number = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
+    if (error_number == EEXIST && IsFolder(from) && IsFolder(to)) {
+      // Takes the place of an empty folder only.
+      error_number = ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+      if (error_number == ENOTEMPTY) error_number = EEXIST;
     }
+    if (error_number != 0) return ErrnoStatus(error_number, fmt::format("renaming {} to {}", from, to));
     return Status();
   }
 

@@ -1,13 +1,14 @@
 #include <iostream>
 #include <memory>
-
-#include <fmt/format.h>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "base/file_system.h"
 #include "checkpoint/checkpoint.h"
 #include "launch/commands.h"
+#include "launch/committed_job.h"
 #include "launch/ranks.h"
-#include "proto/job_text.h"
 #include "trainer/commit.h"
 #include "trainer/evaluate.h"
 #include "trainer/json_line.h"
@@ -16,26 +17,22 @@
 namespace weir {
 namespace {
 
-// The job of the checkpoint with the overrides of the command.
-Result<Job> ReadCommittedJob(const std::string& checkpoint, const std::vector<std::string>& overrides) {
-  WEIR_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(&LocalFileSystem(), checkpoint));
-  JobErrors errors;
-  WEIR_ASSIGN_OR_RETURN(Job job, ReadJob(checkpoint + "/MANIFEST", JobToText(manifest.job()), overrides, &errors));
+Result<Job> ReadEvaluationJob(const std::string& checkpoint, const std::vector<std::string>& overrides) {
+  WEIR_ASSIGN_OR_RETURN(Job job, ReadCommittedJob(&LocalFileSystem(), checkpoint, overrides));
   if (job.data().eval().uri().empty()) {
-    return InvalidArgument("expected data.eval.uri to name the files to evaluate on, found nothing: add "
-                           "data.eval.uri=PATH");
+    return InvalidArgument(
+        "expected data.eval.uri to name the files to evaluate on, found nothing: add data.eval.uri=PATH");
   }
   return job;
 }
 
 Status EvaluateOnRanks(Ranks& ranks, const CommandLine& line) {
-  std::string checkpoint;
   WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&]() -> Result<Job> {
     WEIR_ASSIGN_OR_RETURN(std::string path, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
-    return ReadCommittedJob(path, line.overrides);
+    return ReadEvaluationJob(path, line.overrides);
   }));
   if (ranks.size() == 1) job.mutable_cluster()->set_servers(0);  // of the training run; here one process is enough
-  WEIR_ASSIGN_OR_RETURN(checkpoint, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
+  WEIR_ASSIGN_OR_RETURN(std::string checkpoint, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
   WEIR_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(&LocalFileSystem(), checkpoint));
 
   Evaluation evaluation;
@@ -73,9 +70,9 @@ Status EvaluateOnRanks(Ranks& ranks, const CommandLine& line) {
 }  // namespace
 
 int RunEval(const CommandLine& line) {
-  Result<std::unique_ptr<Ranks>> ranks = Ranks::Start();
+  Result<std::unique_ptr<Ranks>> ranks = Ranks::Start("eval");
   if (!ranks.ok()) return ReportError(line, ranks.status());
-  return (*ranks)->Finish(EvaluateOnRanks(**ranks, line), "eval");
+  return (*ranks)->Finish(EvaluateOnRanks(**ranks, line));
 }
 
 }  // namespace weir

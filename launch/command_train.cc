@@ -5,6 +5,7 @@
 
 #include "base/file_system.h"
 #include "launch/commands.h"
+#include "launch/job_file.h"
 #include "launch/rank_log.h"
 #include "launch/ranks.h"
 #include "launch/stop_signal.h"
@@ -15,15 +16,12 @@
 namespace weir {
 namespace {
 
-constexpr uint64_t kJobBytesMax = 16 << 20;
-
-Result<Job> ReadJobFile(const std::string& path, const std::vector<std::string>& overrides) {
-  WEIR_ASSIGN_OR_RETURN(std::string text, LocalFileSystem().ReadAll(path, kJobBytesMax));
-  JobErrors errors;
-  WEIR_ASSIGN_OR_RETURN(Job job, ReadJob(path, text, overrides, &errors));
+Result<Job> ReadTrainingJob(const std::string& path, const std::vector<std::string>& overrides) {
+  WEIR_ASSIGN_OR_RETURN(Job job, ReadJobFile(&LocalFileSystem(), path, overrides, /*errors=*/nullptr));
   if (job.data().train().uri().empty()) {
-    return InvalidArgument("expected data.train.uri to name the files to train on, found nothing: add it to the job or "
-                           "to the command, data.train.uri=PATH");
+    return InvalidArgument(
+        "expected data.train.uri to name the files to train on, found nothing: add it to the job or to the command, "
+        "data.train.uri=PATH");
   }
   return job;
 }
@@ -51,7 +49,7 @@ std::string ReportLine(const TrainReport& report, int64_t peak_rss_bytes) {
 }
 
 Status TrainOnRanks(Ranks& ranks, const CommandLine& line) {
-  WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&] { return ReadJobFile(line.arguments[0], line.overrides); }));
+  WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&] { return ReadTrainingJob(line.arguments[0], line.overrides); }));
   WEIR_ASSIGN_OR_RETURN(auto log, RankLog::Open(JoinPath(job.output(), "logs"), ranks.rank()));
   if (ranks.rank() == 0) WEIR_RETURN_IF_ERROR(WriteResolvedJob(job));
 
@@ -71,10 +69,10 @@ Status TrainOnRanks(Ranks& ranks, const CommandLine& line) {
 }  // namespace
 
 int RunTrain(const CommandLine& line) {
-  Result<std::unique_ptr<Ranks>> ranks = Ranks::Start();
+  Result<std::unique_ptr<Ranks>> ranks = Ranks::Start("train");
   if (!ranks.ok()) return ReportError(line, ranks.status());
   InstallStopSignals(/*alone=*/(*ranks)->size() == 1);
-  return (*ranks)->Finish(TrainOnRanks(**ranks, line), "train");
+  return (*ranks)->Finish(TrainOnRanks(**ranks, line));
 }
 
 }  // namespace weir

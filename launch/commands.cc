@@ -7,20 +7,6 @@
 namespace weir {
 namespace {
 
-#ifdef WEIR_WITHOUT_TRAIN
-#define RunTrain NotBuilt
-#endif
-#ifdef WEIR_WITHOUT_EVAL
-#define RunEval NotBuilt
-#endif
-#ifdef WEIR_WITHOUT_PREDICT
-#define RunPredict NotBuilt
-#endif
-#ifdef WEIR_WITHOUT_EXPORT
-#define RunExport NotBuilt
-#endif
-[[maybe_unused]] int NotBuilt(const CommandLine& line) { return ReportError(line, Unimplemented("not in this build")); }
-
 constexpr char kOverrideDetails[] =
     "field.path=value overrides a field of the job (docs/job.md): train.epochs=3 data.train.uri=a.parquet,b.parquet\n"
     "model.deepfm.hidden=64,32 tables[0].dim=8 optimizers.dense.sgd={}. Lists are split at commas.\n";

@@ -77,8 +77,8 @@ struct DenseHalf {
 
 }  // namespace
 
-Result<std::unique_ptr<Ranks>> Ranks::Start() {
-  std::unique_ptr<Ranks> ranks(new Ranks());
+Result<std::unique_ptr<Ranks>> Ranks::Start(const std::string& command) {
+  std::unique_ptr<Ranks> ranks(new Ranks(command));
   if (MpiWorld::LaunchedByMpi()) {
     WEIR_ASSIGN_OR_RETURN(ranks->world_, MpiWorld::Start(kStartTimeoutNs));
     ranks->role_ = "starting";
@@ -202,10 +202,7 @@ ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, 
 Status Ranks::RunWorker(const Job& job, int workers, const JobToken& token, std::vector<ServerAddress> addresses,
                         Server* colocated, const WorkerMain& worker_main) {
   const int64_t progress_ns = Nanos(job.cluster().progress_s());
-  Watchdog watchdog(who(), progress_ns, [this](const std::string& message) {
-    std::cerr << DeadlineExceeded(message).ToString() << std::endl;
-    MpiWorld::Abort(1);
-  });
+  Watchdog watchdog(who(), progress_ns, [this](const std::string& message) { Fail(DeadlineExceeded(message)); });
   WEIR_ASSIGN_OR_RETURN(DenseHalf dense, DenseHalf::Make(job, ThreadsPerWorker(job, WorkersOnThisHost(workers))));
   WEIR_ASSIGN_OR_RETURN(auto collective, world_->MakeWorkerCollective(workers, progress_ns));
 
@@ -221,6 +218,8 @@ Status Ranks::RunWorker(const Job& job, int workers, const JobToken& token, std:
   options.tables = TableSpecsFromJob(job);
   options.colocated = colocated;
   options.colocated_index = colocated == nullptr ? -1 : rank();
+  // A dead peer is named at once, also while this worker computes or waits for the dead one in a collective.
+  options.on_failure = [this](const Status& status) { Fail(status); };
   WEIR_ASSIGN_OR_RETURN(auto store, RemoteStore::Connect(std::move(options)));
 
   WEIR_RETURN_IF_ERROR(worker_main(dense.MakeWorker(job, store.get(), collective.get()),
@@ -229,6 +228,7 @@ Status Ranks::RunWorker(const Job& job, int workers, const JobToken& token, std:
   // Nobody leaves while another still needs rows; then worker 0 ends the servers.
   WEIR_RETURN_IF_ERROR(collective->Barrier());
   if (rank() == 0) WEIR_RETURN_IF_ERROR(store->Shutdown());
+  store.reset();  // says goodbye: a server ends once all workers have
   return colocated == nullptr ? Status() : colocated->Wait();
 }
 
@@ -258,16 +258,23 @@ Result<int64_t> Ranks::TotalPeakRssBytes() {
   return total;
 }
 
-int Ranks::Finish(const Status& status, const std::string& command) {
+void Ranks::Print(const Status& status) const {
+  const std::string name = world_ ? fmt::format("weir {}: {}", command_, who()) : "weir " + command_;
+  std::cerr << fmt::format("{}: {}\n", name, status.ToString()) << std::flush;
+}
+
+void Ranks::Fail(const Status& status) const {
+  Print(status);
+  MpiWorld::Abort(1);
+}
+
+int Ranks::Finish(const Status& status) {
   Status ended = status;
   if (ended.ok() && world_) ended = world_->Finish();
   if (ended.ok()) return 0;
-  const std::string name = world_ ? fmt::format("weir {}: {}", command, who()) : "weir " + command;
-  if (reported_by_ < 0 || reported_by_ == rank()) {
-    std::cerr << fmt::format("{}: {}\n", name, ended.ToString()) << std::flush;
-  }
-  if (world_ && reported_by_ >= 0 && world_->Finish().ok()) return 1;
-  if (world_) MpiWorld::Abort(1);
+  const bool all_know = reported_by_ >= 0;
+  if (!all_know || reported_by_ == rank()) Print(ended);
+  if (world_ && !(all_know && world_->Finish().ok())) MpiWorld::Abort(1);
   return 1;
 }
 

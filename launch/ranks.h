@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -20,8 +21,8 @@ namespace weir {
 // What ranks have in common: the world they live in, the job that rank 0 read.
 class Ranks {
  public:
-  // Starts MPI if this process was launched by it.
-  static Result<std::unique_ptr<Ranks>> Start();
+  // Starts MPI if this process was launched by it. `command` ("train") stands in messages.
+  static Result<std::unique_ptr<Ranks>> Start(const std::string& command);
 
   int rank() const { return world_ ? world_->rank() : 0; }
   int size() const { return world_ ? world_->size() : 1; }
@@ -43,10 +44,10 @@ class Ranks {
 
   // Ends the process's part in the job and returns its exit code: 0 if `status` is OK. On an error it is printed at once,
   // with the rank's name, and all ranks of the job are ended.
-  int Finish(const Status& status, const std::string& command);
+  int Finish(const Status& status);
 
  private:
-  Ranks() = default;
+  explicit Ranks(std::string command) : command_(std::move(command)) {}
   Status RunAlone(const Job& job, const WorkerMain& worker_main);
   Status RunInWorld(const Job& job, const WorkerMain& worker_main);
   Status RunWorker(const Job& job, int workers, const JobToken& token, std::vector<ServerAddress> addresses,
@@ -60,6 +61,11 @@ class Ranks {
   // An error that all ranks know and `origin` will report.
   Status Shared(const Status& status, int origin);
 
+  void Print(const Status& status) const;
+  // Any thread: ends all ranks of the job, saying why.
+  [[noreturn]] void Fail(const Status& status) const;
+
+  const std::string command_;
   std::unique_ptr<MpiWorld> world_;  // null without MPI
   std::string role_ = "the only process";
   int reported_by_ = -1;  // the rank that reports an error which all know

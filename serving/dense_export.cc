@@ -1,47 +1,34 @@
 #include "serving/dense_export.h"
 
-#include <algorithm>
-#include <map>
 #include <memory>
 #include <sstream>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <torch/csrc/autograd/grad_mode.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "base/random.h"
+#include "checkpoint/tensor_map.h"
 #include "models/model.h"
 
 namespace weir {
 namespace {
 
-constexpr char kParameterPrefix[] = "parameter/";
 constexpr int64_t kTracedSamples = 3;
 constexpr int64_t kCheckedSamples[] = {1, 2, 17, 256};
 
 Status FillParameters(Model& model, std::span<const DenseTensor> tensors) {
   torch::NoGradGuard no_grad;
-  std::map<std::string, const DenseTensor*> by_name;
-  for (const DenseTensor& tensor : tensors) by_name[tensor.name] = &tensor;
+  const TensorMap map(tensors);
   for (auto& item : model.named_parameters()) {
-    const std::string name = kParameterPrefix + item.key();
-    auto found = by_name.find(name);
-    if (found == by_name.end()) {
-      return FailedPrecondition(fmt::format("dense tensor {}: expected in the checkpoint, not found", name));
-    }
-    const DenseTensor& tensor = *found->second;
     torch::Tensor& parameter = item.value();
-    if (parameter.sizes().vec() != tensor.shape || parameter.numel() != static_cast<int64_t>(tensor.values.size())) {
-      return FailedPrecondition(fmt::format("dense tensor {}: expected shape [{}], found [{}]", name,
-                                            fmt::join(parameter.sizes().vec(), ", "), fmt::join(tensor.shape, ", ")));
-    }
     parameter.requires_grad_(false);
-    std::copy(tensor.values.begin(), tensor.values.end(), parameter.mutable_data_ptr<float>());
+    std::span<float> values(parameter.mutable_data_ptr<float>(), parameter.numel());
+    WEIR_RETURN_IF_ERROR(map.Copy(kParameterPrefix + item.key(), parameter.sizes(), values));
   }
   return Status();
 }

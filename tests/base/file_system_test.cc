@@ -102,13 +102,19 @@ TEST_F(FileSystemTest, RenameMovesFilesAndFolders) {
   EXPECT_EQ(Read("step/f"), "2");
 }
 
-TEST_F(FileSystemTest, RenameKeepsWhatAFolderHolds) {
+TEST_F(FileSystemTest, RenameNeverReplaces) {
+  Write("f", "1"), Write("g", "2");
+  const Status status = files_.Rename(Path("f"), Path("g"));
+  EXPECT_EQ(status.code(), StatusCode::kAlreadyExists) << status.ToString();
+  EXPECT_EQ(Read("f"), "1");
+  EXPECT_EQ(Read("g"), "2");
+
   ASSERT_TRUE(files_.CreateFolders(Path("new")).ok());
   ASSERT_TRUE(files_.CreateFolders(Path("old")).ok());
   Write("new/f", "3"), Write("old/f", "4");
   EXPECT_EQ(files_.Rename(Path("new"), Path("old")).code(), StatusCode::kAlreadyExists);
   EXPECT_EQ(Read("old/f"), "4");
-  EXPECT_EQ(Read("new/f"), "3");
+  EXPECT_EQ(files_.Rename(Path("new"), Path("g")).code(), StatusCode::kAlreadyExists);
 
   ASSERT_TRUE(files_.CreateFolders(Path("hollow")).ok());
   ASSERT_TRUE(files_.Rename(Path("new"), Path("hollow")).ok()) << "an empty folder holds nothing to lose";

@@ -69,11 +69,12 @@ class BadInput(unittest.TestCase):
             self.fails("DataLoss", "part-0.parquet", ranks=ranks)
 
     def test_unknown_fields_all_at_once(self):
-        with open(self.space.job, "a") as f:
-            f.write("trian { }\ntrain { epoch: 3 }\n")
-        message = self.fails("trian", "train", "epoch", "epochs", overrides=["train.bach_size=3"])
-        self.assertIn("batch_size", message)
-        self.assertIn("job.textproto:", message)
+        with open(self.space.job) as f:
+            text = f.read().replace("train { ", "train { epoch: 3 ") + "trian { }\n"
+        with open(self.space.job, "w") as f:
+            f.write(text)
+        message = self.fails("trian", "epochs", "batch_size", overrides=["train.bach_size=3"])
+        self.assertRegex(message, r"job.textproto:\d+:\d+")
 
     def test_nan(self):
         numbers = pq.read_table(self.first).column("I1").to_numpy().copy()
@@ -97,7 +98,7 @@ class BadInput(unittest.TestCase):
         empty = pq.read_table(self.first).slice(0, 0)
         for name in os.listdir(self.space.train):
             pq.write_table(empty, os.path.join(self.space.train, name))
-        self.fails("rows")
+        self.fails("expected at least one row")
 
     def test_no_files(self):
         for name in os.listdir(self.space.train):

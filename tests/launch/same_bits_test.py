@@ -21,7 +21,7 @@ def rows(checkpoint):
         with pa.ipc.open_file(path) as reader:
             data = reader.read_all()
             if "key" in data.column_names:
-                name = reader.schema.metadata[b"table"]
+                name = reader.schema.metadata[b"weir.table"]
                 width = data.column("weights").type.list_size
                 values = np.concatenate([np.asarray(c.flatten()) for c in data.column("weights").chunks] or
                                         [np.zeros(0, np.float32)]).reshape(-1, width)

@@ -1,0 +1,135 @@
+#include "serving/predict.h"
+
+#include <cmath>
+#include <memory>
+
+#include <arrow/api.h>
+#include <arrow/io/file.h>
+#include <fmt/format.h>
+#include <parquet/arrow/writer.h>
+#include <torch/types.h>
+
+#include "checkpoint/arrow_row_files.h"
+#include "checkpoint/checkpoint.h"
+#include "data_loader/reader.h"
+#include "embeddings/local_store.h"
+#include "embeddings/lookup.h"
+#include "serving/scorer.h"
+
+namespace weir {
+namespace {
+
+constexpr int64_t kRowGroupRows = 1 << 20;
+
+Status FromArrow(const arrow::Status& status, const std::string& path) {
+  if (status.ok()) return Status();
+  const std::string message = fmt::format("writing {}: {}", path, status.message());
+  return message.find("No space left") != std::string::npos ? ResourceExhausted(message) : Internal(message);
+}
+
+// The output: the chosen columns and the score, one record batch at a time, under a temporary name until it is whole.
+class ScoreFile {
+ public:
+  ScoreFile(FileSystem* file_system, std::string path, const arrow::Schema& columns)
+      : file_system_(file_system), path_(std::move(path)), temporary_(path_ + ".tmp") {
+    arrow::FieldVector fields = columns.fields();
+    fields.push_back(arrow::field("score", arrow::float32()));
+    schema_ = arrow::schema(fields);
+  }
+  ~ScoreFile() {
+    if (!finished_) file_system_->RemoveAll(temporary_).IgnoreError();
+  }
+
+  Status Open() {
+    if (file_system_->Exists(path_)) return AlreadyExists(path_ + " exists: give another --out or remove it");
+    auto file = arrow::io::FileOutputStream::Open(temporary_);
+    WEIR_RETURN_IF_ERROR(FromArrow(file.status(), temporary_));
+    file_ = *file;
+    auto properties = parquet::WriterProperties::Builder().enable_page_checksum()->build();
+    auto writer = parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), file_, properties);
+    WEIR_RETURN_IF_ERROR(FromArrow(writer.status(), temporary_));
+    writer_ = std::move(*writer);
+    return Status();
+  }
+
+  // scores: one a row of `rows`; null where `usable` is false.
+  Status Write(const arrow::RecordBatch& rows, const std::vector<float>& scores, const std::vector<bool>& usable) {
+    arrow::ArrayVector columns;
+    for (int i = 0; i + 1 < schema_->num_fields(); ++i) {
+      columns.push_back(rows.GetColumnByName(schema_->field(i)->name()));
+    }
+    arrow::FloatBuilder builder;
+    WEIR_RETURN_IF_ERROR(FromArrow(builder.AppendValues(scores, usable), temporary_));
+    std::shared_ptr<arrow::Array> score;
+    WEIR_RETURN_IF_ERROR(FromArrow(builder.Finish(&score), temporary_));
+    columns.push_back(score);
+    pending_.push_back(arrow::RecordBatch::Make(schema_, rows.num_rows(), columns));
+    pending_rows_ += rows.num_rows();
+    return pending_rows_ >= kRowGroupRows ? WriteRowGroup() : Status();
+  }
+
+  Status Finish() {
+    WEIR_RETURN_IF_ERROR(WriteRowGroup());
+    WEIR_RETURN_IF_ERROR(FromArrow(writer_->Close(), temporary_));
+    WEIR_RETURN_IF_ERROR(FromArrow(file_->Close(), temporary_));
+    WEIR_RETURN_IF_ERROR(file_system_->Rename(temporary_, path_));
+    finished_ = true;
+    return Status();
+  }
+
+ private:
+  Status WriteRowGroup() {
+    if (pending_.empty()) return Status();
+    auto table = arrow::Table::FromRecordBatches(schema_, pending_);
+    WEIR_RETURN_IF_ERROR(FromArrow(table.status(), temporary_));
+    pending_.clear();
+    pending_rows_ = 0;
+    return FromArrow(writer_->WriteTable(**table, kRowGroupRows), temporary_);
+  }
+
+  FileSystem* const file_system_;
+  const std::string path_;
+  const std::string temporary_;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::shared_ptr<arrow::io::FileOutputStream> file_;
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> pending_;  // of the row group under way
+  int64_t pending_rows_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+Result<PredictReport> Predict(FileSystem* file_system, const Job& job, const PredictOptions& options) {
+  if (job.data().eval().uri().empty()) {
+    return InvalidArgument("expected data.eval.uri to name the files to score, found nothing: add data.eval.uri=PATH");
+  }
+  WEIR_ASSIGN_OR_RETURN(auto scorer, Scorer::Load(file_system, job, options.checkpoint));
+  Result<std::unique_ptr<OrderedReader>> reader =
+      OrderedReader::Open(job, job.data().eval(), /*with_label=*/false, options.columns);
+  if (!reader.ok()) return reader.status().Wrap("data.eval");
+  ScoreFile out(file_system, options.out, *(*reader)->extra_schema());
+  WEIR_RETURN_IF_ERROR(out.Open());
+
+  PredictReport report;
+  OrderedRows rows;
+  std::vector<float> scores;
+  while (true) {
+    WEIR_ASSIGN_OR_RETURN(bool more, (*reader)->Next(options.batch_rows, &rows));
+    if (!more) break;
+    Batch batch = EmptyBatch(job);
+    std::vector<BadRow> bad;
+    WEIR_RETURN_IF_ERROR(rows.extractor->Extract(*rows.rows, &batch, &bad));
+    WEIR_RETURN_IF_ERROR(scorer->Score(batch, &scores));
+    std::vector<bool> usable(scores.size(), true);
+    for (const BadRow& row : bad) usable[row.row] = false;
+    WEIR_RETURN_IF_ERROR(out.Write(*rows.rows, scores, usable));
+    report.rows += batch.num_samples;
+    report.bad_rows += bad.size();
+    options.on_progress(report.rows);
+  }
+  WEIR_RETURN_IF_ERROR(out.Finish());
+  return report;
+}
+
+}  // namespace weir

@@ -1,13 +1,11 @@
 #include "serving/predict.h"
 
-#include <cmath>
 #include <memory>
 
 #include <arrow/api.h>
 #include <arrow/io/file.h>
 #include <fmt/format.h>
 #include <parquet/arrow/writer.h>
-#include <torch/types.h>
 
 #include "checkpoint/arrow_row_files.h"
 #include "checkpoint/checkpoint.h"

@@ -1,5 +1,7 @@
 #include "launch/ranks.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstring>
 #include <iostream>
@@ -41,6 +43,14 @@ Result<std::string> Unpack(const std::vector<uint8_t>& bytes, int rank) {
   return Status(static_cast<StatusCode>(bytes[0]), text);
 }
 
+// The net's activations are allocated and freed each step: keeping their pages saves the kernel clearing them anew, a
+// sixth of a step's time. Costs at most the slack below in resident memory.
+void KeepFreedMemory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
 int ThreadsPerWorker(const Job& job, int workers_on_host) {
   if (job.train().threads() > 0) return job.train().threads();
   return std::max<int>(1, std::thread::hardware_concurrency() / std::max(1, workers_on_host));
@@ -54,6 +64,7 @@ struct DenseHalf {
   std::unique_ptr<DenseOptimizer> optimizer;
 
   static Result<DenseHalf> Make(const Job& job, int threads) {
+    KeepFreedMemory();
     at::set_num_threads(threads);
     DenseHalf half;
     WEIR_ASSIGN_OR_RETURN(half.features, FeatureSet::FromJob(job));

@@ -1,0 +1,110 @@
+"""End to end: train, export, and score with plain PyTorch; `weir predict` has to give the same scores."""
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from score import ExportedModel
+
+WEIR = os.path.join(os.environ["WEIR_BINARY_DIR"], "weir")
+TOLERANCE = 1e-5
+
+DATA = """
+data { label { column: "label" } streams: 2 shuffle_rows: 256 }
+train { batch_size: 64 epochs: 2 seed: 5 threads: 1 }
+optimizers {
+  rows { learning_rate: 0.05 rowwise_adagrad {} }
+  dense { learning_rate: 0.01 adam {} }
+}
+"""
+
+# Every transform of the schema, lists and features that share a table.
+FEATURES = """
+features { name: "user" sparse {} }
+features { name: "text" sparse { table: "words" default_value: "none" } }
+features { name: "words" sparse { table: "words" split: " " pooling: MEAN } }
+features { name: "tags" sparse { buckets: 37 } }
+features { name: "age_group" column: "age" sparse { boundaries: [18, 30, 50] default_value: "-1" } }
+features { name: "slot" sparse { identity: true } }
+features { name: "age" numeric { default_value: 33 clip_min: 5 clip_max: 70 standard { mean: 40 stddev: 15 } } }
+features { name: "spent" numeric { log: true } }
+tables { name: "[TABLES]" dim: DIM INITIALIZER }
+"""
+
+TABLES = ["user", "words", "tags", "age_group", "slot"]
+
+
+def job(model, dim, initializer):
+    features, table = FEATURES[: FEATURES.index("tables {")], FEATURES[FEATURES.index("tables {") :]
+    table = table.replace("DIM", str(dim)).replace("INITIALIZER", initializer)
+    return features + "".join(table.replace("[TABLES]", name) for name in TABLES) + DATA + f"model {{ {model} }}\n"
+
+
+def table(rows, seed, users):
+    rng = np.random.default_rng(seed)
+    words = ["river", "weir", "lake", "", "sluice gate", "überlauf", "a word of more than sixteen bytes"]
+    user = rng.integers(-users, users, rows)
+    age = [None if x < 0 else int(x) for x in rng.integers(-5, 90, rows)]
+    logit = np.sin(user) + np.array([0 if a is None else a / 40 - 1 for a in age])
+    return pa.table({
+        "label": (rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int32),
+        "user": pa.array(user, pa.int32()),
+        "text": pa.array([None if i == 0 else words[i] for i in rng.integers(0, len(words), rows)]),
+        "words": pa.array([" ".join(rng.choice(words, n)) for n in rng.integers(0, 4, rows)]),
+        "tags": pa.array([[int(t) for t in rng.integers(0, 500, n)] for n in rng.integers(0, 5, rows)]),
+        "age": pa.array(age, pa.int16()),
+        "slot": pa.array(rng.integers(0, 1 << 63, rows, dtype=np.uint64) >> rng.integers(55, 63, rows).astype(np.uint64),
+                         pa.uint64()),
+        "spent": pa.array(rng.normal(0, 100, rows)),
+    })
+
+
+class ScoreTest(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="weir-score-")
+        self.addCleanup(shutil.rmtree, self.root)
+        pq.write_table(table(2000, 1, users=100), self.path("train.parquet"), row_group_size=300)
+        self.unseen = table(500, 2, users=150)  # a third of the users have no row
+        pq.write_table(self.unseen, self.path("unseen.parquet"))
+
+    def path(self, name):
+        return os.path.join(self.root, name)
+
+    def weir(self, *arguments):
+        done = subprocess.run([WEIR, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr[-4000:])
+
+    def check(self, model, dim, initializer):
+        with open(self.path("job.textproto"), "w", encoding="utf-8") as f:
+            f.write(job(model, dim, initializer))
+        run, exported, scores = self.path("run"), self.path("exported"), self.path("scores.parquet")
+        self.weir("train", self.path("job.textproto"), f"output={run}", f"data.train.uri={self.path('train.parquet')}")
+        self.weir("export", run, "--out", exported)
+        self.weir("predict", run, "--out", scores, "--columns", "user", f"data.eval.uri={self.path('unseen.parquet')}")
+        found = pq.read_table(scores)
+        self.assertEqual(found["user"].to_pylist(), self.unseen["user"].to_pylist())
+        predicted = found["score"].to_numpy()
+        net = ExportedModel(exported)
+        expected = net.score(self.unseen)
+        self.assertLessEqual(np.abs(predicted - expected).max(), TOLERANCE)
+        self.assertGreater(np.std(expected), 0.02)  # the model tells samples apart
+        self.assertGreater(net.tables["user"].misses, 50)
+        self.assertEqual(net.tables["age_group"].misses, 0)
+
+    def test_logistic_regression(self):
+        self.check("logistic_regression {}", 1, "initializer { constant { value: 0.01 } }")
+
+    def test_deepfm(self):
+        self.check("deepfm { hidden: [16, 8] dropout: 0.2 }", 5, "")
+
+    def test_dlrm(self):
+        self.check("dlrm { bottom: [8] top: [16, 8] }", 4, "initializer { uniform { scale: 0.2 } }")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -118,13 +118,7 @@ void Servers::Stop() {
     attached = status_.ok() && std::exchange(attached_, false);
   }
   if (attached) options_.colocated->Detach(options_.worker, Status());
-  asio::post(io_, [this] {
-    for (Link& link : links_) {
-      if (!link.connection || link.connection->closed()) continue;
-      link.connection->Send(MessageType::kGoodbye, 0, 0, {});  // goes nowhere if a failure was told before
-      link.connection->CloseAfterWrites();
-    }
-  });
+  LeaveAll();
   WaitUntilClosed(kGoodbyeNanos);
   asio::post(io_, [this] {
     for (Link& link : links_) {

@@ -366,7 +366,9 @@ Status RemoteStore::Calls::ShutdownServers() {
       servers_->Send(call.get(), MessageType::kShutdown, server, {});
     }
   }
-  return servers_->Await(call.get());
+  WEIR_RETURN_IF_ERROR(servers_->Await(call.get()));
+  servers_->LeaveAll();
+  return Status();
 }
 
 RemoteStore::RemoteStore(std::unique_ptr<Calls> calls) : calls_(std::move(calls)) {}

@@ -55,7 +55,8 @@ class RemoteStore : public EmbeddingStore {
   Status Load(int64_t step, const std::string& folder, std::span<const DataFile> files) override;
   Result<StoreStats> Stats() override;
 
-  // Worker 0, at the end of the job, when no worker needs the servers any more: Server::Wait returns OK on each.
+  // Worker 0, at the end of the job, when no worker needs the servers any more: Server::Wait returns OK on each. All
+  // stores of the job leave the servers with it, and can only be destroyed afterwards.
   Status Shutdown();
 
   // Ends the job for the given reason (an error): servers and, through them, the other workers learn it.

@@ -32,6 +32,25 @@ std::string Servers::Name(int server) const {
                               : fmt::format("server {} ({})", server, options_.servers[server].HostPort());
 }
 
+// With mutex_ held, on the I/O thread.
+void Servers::Leave(Link* link) {
+  link->leaving = true;
+  if (!link->connection || link->connection->closed()) return;
+  link->connection->Send(MessageType::kGoodbye, 0, 0, {});  // goes nowhere if a failure was told before
+  link->connection->CloseAfterWrites();
+}
+
+void Servers::LeaveAll() {
+  asio::post(io_, [self = weak_from_this()] {
+    const auto held = self.lock();
+    if (!held) return;
+    std::lock_guard lock(held->mutex_);
+    for (Link& link : held->links_) {
+      if (!link.local) held->Leave(&link);
+    }
+  });
+}
+
 void Servers::NoteStep(int64_t step) {
   if (step > step_seen_) step_seen_ = step;
 }
@@ -62,6 +81,7 @@ Status Servers::OnFrame(int server, const FrameHeader& header, Buffer payload) {
     case MessageType::kGoodbye: {
       std::lock_guard lock(mutex_);
       link.leaving = true;
+      if (calls_.empty()) Leave(&link);
       return Status();
     }
     case MessageType::kRows:

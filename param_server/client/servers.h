@@ -68,6 +68,8 @@ class Servers : public std::enable_shared_from_this<Servers> {
   void Submit(const std::shared_ptr<Call>& call, OwnerRequest request, std::shared_ptr<void> held);
   // Counts as the local server's answer.
   void AnswerLocally(const std::shared_ptr<Call>& call, int server);
+  // Says Goodbye to all servers but the local one; no call may follow.
+  void LeaveAll();
   // Waits for all answers; at most `progress` after a server last made any. An error other than InvalidArgument fails
   // the store.
   Status Await(Call* call);
@@ -108,7 +110,7 @@ class Servers : public std::enable_shared_from_this<Servers> {
   Status OnRows(int server, const FrameHeader& header, const Buffer& payload);
   void OnClose(int server, const Status& reason);
   void Finish(Call* call, int server, const Status& status, OwnerReply reply);
-  void NoteProgress();
+  void Leave(Link* link);
   void ScheduleTick();
   void Tick();
   void TellFailure(const Status& reason);

@@ -259,9 +259,12 @@ void Sessions::BeginShutdown(int by_worker) {
   tcp_.close(error);
   unix_.close(error);
   for (size_t w = 0; w < workers_.size(); ++w) {
-    const Worker& worker = workers_[w];
-    if (static_cast<int>(w) == by_worker || !worker.attached || !worker.session) continue;
-    worker.session->connection->Send(MessageType::kGoodbye, 0, 0, {});
+    if (!workers_[w].attached) continue;
+    if (!workers_[w].session) {
+      Leave(static_cast<int>(w));  // shares our process, and cannot be cut off
+    } else if (static_cast<int>(w) != by_worker) {
+      workers_[w].session->connection->Send(MessageType::kGoodbye, 0, 0, {});
+    }
   }
   EndIfAllLeft();
 }

@@ -249,16 +249,20 @@ TEST(PeerDeathTest, WorkersThatLeaveWithoutShutdownEndTheServer) {
   EXPECT_EQ(cluster.server(0).Wait().code(), StatusCode::kAborted);
 }
 
-TEST(PeerDeathTest, AfterShutdownTheOthersMayStillSayGoodbye) {
-  Cluster cluster(0, 2, nullptr, kSilence);
-  auto first = cluster.Connect(0);
-  auto second = cluster.Connect(1);
-  ASSERT_TRUE(first && second);
-  ASSERT_TRUE(first->Shutdown().ok());
-  first.reset();
-  EXPECT_EQ(second->Shutdown().code(), StatusCode::kPermissionDenied);
-  second.reset();
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(cluster.server(i).Wait().ok());
+TEST(PeerDeathTest, ShutdownEndsAllServersAtOnceWhileStoresAreOpen) {
+  for (const int num_servers : {0, 1, 2}) {
+    SCOPED_TRACE(num_servers);
+    Cluster cluster(num_servers, 2, nullptr, kSilence);
+    auto first = cluster.Connect(0);
+    auto second = cluster.Connect(1);
+    ASSERT_TRUE(first && second);
+    EXPECT_EQ(second->Shutdown().code(), StatusCode::kPermissionDenied);
+    const int64_t start_ns = SystemClock().SteadyNanos();
+    ASSERT_TRUE(first->Shutdown().ok());
+    for (int i = 0; i < cluster.size(); ++i) EXPECT_TRUE(cluster.server(i).Wait().ok());
+    EXPECT_LT(SecondsSince(start_ns), 1) << "nobody has to be waited for";
+    EXPECT_FALSE(second->Drain(1).ok());
+  }
 }
 
 }  // namespace

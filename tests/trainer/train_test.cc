@@ -165,8 +165,8 @@ TEST_F(TrainTest, GoesThroughTheDataAndLearns) {
   EXPECT_EQ(report.samples, 8 * 640);
   EXPECT_TRUE(report.complete);
   ASSERT_TRUE(report.auc.has_value());
-  EXPECT_GT(*report.auc, 0.75);  // the labels' own limit is 0.8
-  EXPECT_GT(report.rows, 400);
+  EXPECT_GT(*report.auc, 0.72);  // the labels' own limit is .782
+  EXPECT_GT(report.rows, 350);   // of 40 + 500 keys, most are drawn in 640 rows
 }
 
 TEST_F(TrainTest, ServersGiveTheBitsOfALocalStore) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/file_lock.h"
 #include "base/file_system.h"
 #include "launch/commands.h"
 #include "launch/job_file.h"
@@ -51,7 +52,11 @@ std::string ReportLine(const TrainReport& report, int64_t peak_rss_bytes) {
 Status TrainOnRanks(Ranks& ranks, const CommandLine& line) {
   WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&] { return ReadTrainingJob(line.arguments[0], line.overrides); }));
   WEIR_ASSIGN_OR_RETURN(auto log, RankLog::Open(JoinPath(job.output(), "logs"), ranks.rank()));
-  if (ranks.rank() == 0) WEIR_RETURN_IF_ERROR(WriteResolvedJob(job));
+  std::unique_ptr<FileLock> lock;
+  if (ranks.rank() == 0) {
+    WEIR_ASSIGN_OR_RETURN(lock, FileLock::Acquire(JoinPath(job.output(), ".lock")));
+    WEIR_RETURN_IF_ERROR(WriteResolvedJob(job));
+  }
 
   TrainReport report;
   WEIR_RETURN_IF_ERROR(ranks.Run(job, [&](const Worker& worker, const auto& mark) -> Status {

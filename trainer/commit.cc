@@ -7,6 +7,7 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/shared_probe.h"
 #include "trainer/agreement.h"
 #include "trainer/dense_state.h"
 
@@ -129,9 +130,22 @@ Result<std::string> WriteCommit(const Worker& worker, FileSystem* file_system, c
   return path;
 }
 
+// A folder that each host has for itself would take every host's rows and look committed.
+Status CheckShared(const Worker& worker, FileSystem* file_system, const std::string& root) {
+  if (worker.collective->size() == 1) return Status();
+  Result<std::string> probe = std::string();
+  if (Coordinates(worker)) probe = WriteProbe(file_system, root);
+  WEIR_RETURN_IF_ERROR(AgreeOnStatus(*worker.collective, probe.status()));
+  WEIR_ASSIGN_OR_RETURN(std::string token, BroadcastString(*worker.collective, *probe));
+  Status seen = AgreeOnStatus(*worker.collective, CheckProbe(file_system, root, token));
+  if (Coordinates(worker)) WEIR_RETURN_IF_ERROR(RemoveProbe(file_system, root, token));
+  return seen;
+}
+
 }  // namespace
 
 Result<ResumePoint> Resume(const Worker& worker, FileSystem* file_system, const std::string& root) {
+  WEIR_RETURN_IF_ERROR(CheckShared(worker, file_system, root));
   Result<std::string> found = std::string();
   if (Coordinates(worker)) found = FindCommit(file_system, root);
   WEIR_RETURN_IF_ERROR(AgreeOnStatus(*worker.collective, found.status()));

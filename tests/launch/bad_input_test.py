@@ -1,6 +1,7 @@
 """Bad data and bad configurations: each ends the run with a message that names what was expected, what came and where."""
 import os
 import sys
+import time
 import unittest
 
 import numpy as np
@@ -118,6 +119,23 @@ class BadInput(unittest.TestCase):
                          f"output={self.space.path('out2')}", "optimizers.dense.learning_rate=0.5")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("learning_rate", done.stderr)
+
+    def test_two_runs_on_one_output(self):
+        running = runs.start("train", self.space.job, f"data.train.uri={self.space.train}",
+                             f"output={self.space.path('out3')}", "train.epochs=100000")
+        try:
+            deadline = time.time() + 30
+            while not os.path.exists(self.space.path("out3/metrics.jsonl")):
+                self.assertLess(time.time(), deadline)
+                time.sleep(0.05)
+            second = runs.weir("train", self.space.job, f"data.train.uri={self.space.train}",
+                               f"output={self.space.path('out3')}")
+            self.assertNotEqual(second.returncode, 0)
+            self.assertIn("held by another process", second.stderr)
+            self.assertIsNone(running.poll())
+        finally:
+            running.kill()
+            running.communicate()
 
     def test_more_workers_than_row_groups(self):
         few = runs.write_data(self.space.path("few"), rows=640, files=1, row_group=640)

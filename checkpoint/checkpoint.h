@@ -73,6 +73,10 @@ struct CheckpointEntry {
 Result<std::vector<CheckpointEntry>> ListCheckpoints(FileSystem* file_system, const std::string& root,
                                                      std::vector<std::string>* damaged);
 
+// Reads the newest checkpoint whole and, while it is damaged, renames it to step-N.bad-UUID and takes the one before.
+// Returns the path of the newest whole one; "" when there is none.
+Result<std::string> NewestWholeCheckpoint(FileSystem* file_system, const std::string& root);
+
 // What a user means by a checkpoint's path: a step-N folder; a run's output folder (or its checkpoints/ folder): the
 // best by the manifests' evaluations, else the last. NotFound says what was looked for.
 Result<std::string> ResolveCheckpoint(FileSystem* file_system, const std::string& path);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/damaged.h"
 #include "checkpoint/dense_file.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/step_folder.h"
@@ -27,23 +28,6 @@ Status CreateDurably(FileSystem* file_system, const std::string& folder) {
   return Status();
 }
 
-bool IsDamage(const Status& status) {
-  return status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kNotFound;
-}
-
-// Makes way for root/step-N: a whole one stays, a damaged one gets another name, since it may still be of use to
-// people.
-Status SetDamagedAside(FileSystem* file_system, const std::string& root, int64_t step) {
-  std::string path = JoinPath(root, StepFolderName(step));
-  if (!file_system->Exists(path)) return Status();
-  Status whole = VerifyCheckpoint(file_system, path);
-  if (whole.ok()) return AlreadyExists(fmt::format("{} is there already, and whole", path));
-  if (!IsDamage(whole)) return whole.Wrap(fmt::format("{} is there already", path));
-  WEIR_ASSIGN_OR_RETURN(std::string name, DamagedFolderName(step));
-  LOG(WARNING) << "setting a damaged checkpoint aside as " << name << ": " << whole.ToString();
-  return file_system->Rename(path, JoinPath(root, name));
-}
-
 // Rows per table as the files have them, where the caller left them out.
 void FillRows(Manifest* manifest) {
   std::map<std::string, uint64_t> rows;
@@ -53,6 +37,19 @@ void FillRows(Manifest* manifest) {
   for (TableSummary& table : *manifest->mutable_tables()) {
     if (!table.has_rows()) table.set_rows(rows[table.name()]);
   }
+}
+
+// Owners that write to a folder of their own host instead of the shared one would leave a commit without their rows.
+Status CheckFilesAreThere(FileSystem* file_system, const std::string& folder, const Manifest& manifest) {
+  for (const DataFile& file : manifest.files()) {
+    const std::string path = JoinPath(folder, file.name());
+    Result<uint64_t> bytes = file_system->FileSize(path);
+    if (bytes.ok() && *bytes == file.bytes()) continue;
+    return FailedPrecondition(fmt::format(
+        "{}: expected the {} bytes its owner wrote, found {}: do all hosts share the output folder?", path,
+        file.bytes(), bytes.ok() ? fmt::format("{} bytes", *bytes) : bytes.status().message()));
+  }
+  return Status();
 }
 
 }  // namespace
@@ -97,9 +94,10 @@ Result<std::string> CheckpointWriter::Commit(Manifest manifest) {
   std::string problem = ManifestProblem(manifest);
   if (!problem.empty()) return InvalidArgument(fmt::format("committing {}: {}", path, problem));
 
+  WEIR_RETURN_IF_ERROR(CheckFilesAreThere(file_system_, folder_, manifest));
   WEIR_RETURN_IF_ERROR(WriteManifest(file_system_, folder_, manifest));
   WEIR_RETURN_IF_ERROR(file_system_->SyncFolder(folder_));
-  WEIR_RETURN_IF_ERROR(SetDamagedAside(file_system_, root_, step_));
+  WEIR_RETURN_IF_ERROR(MakeWay(file_system_, root_, step_));
   WEIR_RETURN_IF_ERROR(file_system_->Rename(folder_, path));
   committed_ = true;
   WEIR_RETURN_IF_ERROR(file_system_->SyncFolder(root_));

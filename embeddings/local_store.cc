@@ -50,6 +50,8 @@ class LocalStore : public EmbeddingStore {
     return Status();
   }
 
+  void CancelPull(PullTicket ticket) override { started_.erase(ticket); }
+
   Status Push(int64_t step, std::span<const TablePush> tables) override {
     for (size_t i = 0; i < tables.size(); ++i) WEIR_RETURN_IF_ERROR(CheckTable(tables[i].table, tables.first(i)));
     if (step != applied_ + 1) {

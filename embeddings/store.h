@@ -48,6 +48,10 @@ class EmbeddingStore {
   // Waits for a pull; its rows are then filled.
   virtual Status FinishPull(PullTicket ticket) = 0;
 
+  // Gives up a pull that nobody will finish: once it returns, its rows are not written any more. An unknown ticket is
+  // no error.
+  virtual void CancelPull(PullTicket ticket) = 0;
+
   // StartPull and FinishPull.
   Status Pull(int64_t step, PullKind kind, std::span<const TablePull> tables);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -19,6 +20,10 @@ namespace {
 
 Result<Job> ReadEvaluationJob(const std::string& checkpoint, const std::vector<std::string>& overrides) {
   WEIR_ASSIGN_OR_RETURN(Job job, ReadCommittedJob(&LocalFileSystem(), checkpoint, overrides));
+  const bool port_given = std::any_of(overrides.begin(), overrides.end(), [](const std::string& override) {
+    return override.starts_with("cluster.base_port=");
+  });
+  if (!port_given) job.mutable_cluster()->clear_base_port();  // the training run may still be using it
   if (job.data().eval().uri().empty()) {
     return InvalidArgument(
         "expected data.eval.uri to name the files to evaluate on, found nothing: add data.eval.uri=PATH");
@@ -27,12 +32,12 @@ Result<Job> ReadEvaluationJob(const std::string& checkpoint, const std::vector<s
 }
 
 Status EvaluateOnRanks(Ranks& ranks, const CommandLine& line) {
-  WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&]() -> Result<Job> {
-    WEIR_ASSIGN_OR_RETURN(std::string path, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
-    return ReadEvaluationJob(path, line.overrides);
+  // Rank 0 decides which checkpoint, since the best one may change while a run is under way.
+  WEIR_ASSIGN_OR_RETURN(const std::string checkpoint, ranks.ShareText([&] {
+    return ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]);
   }));
+  WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&] { return ReadEvaluationJob(checkpoint, line.overrides); }));
   if (ranks.size() == 1) job.mutable_cluster()->set_servers(0);  // of the training run; here one process is enough
-  WEIR_ASSIGN_OR_RETURN(std::string checkpoint, ResolveCheckpoint(&LocalFileSystem(), line.arguments[0]));
   WEIR_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(&LocalFileSystem(), checkpoint));
 
   Evaluation evaluation;
@@ -41,8 +46,10 @@ Status EvaluateOnRanks(Ranks& ranks, const CommandLine& line) {
   WEIR_RETURN_IF_ERROR(ranks.Run(job, [&](const Worker& worker, const auto& mark) -> Status {
     WEIR_RETURN_IF_ERROR(LoadForEvaluation(worker, &LocalFileSystem(), checkpoint));
     rate.emplace();
+    int64_t counted = 0;
     WEIR_ASSIGN_OR_RETURN(evaluation, Evaluate(worker, manifest.step(), [&](int64_t rows) {
-                            rate->StepDone(rows);
+                            rate->StepDone(rows - counted);
+                            counted = rows;
                             mark("evaluation row", rows);
                           }));
     rate->Pause();

@@ -13,6 +13,7 @@
 #include "launch/committed_job.h"
 #include "serving/predict.h"
 #include "trainer/json_line.h"
+#include "trainer/mpi_world.h"
 
 namespace weir {
 namespace {
@@ -31,6 +32,7 @@ std::vector<std::string> SplitColumns(std::string_view text) {
 }
 
 Status PredictToFile(const CommandLine& line) {
+  if (MpiWorld::LaunchedByMpi()) return InvalidArgument("expected one process: start it without mpirun");
   FileSystem& files = LocalFileSystem();
   PredictOptions options;
   WEIR_ASSIGN_OR_RETURN(options.checkpoint, ResolveCheckpoint(&files, line.arguments[0]));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
@@ -51,11 +52,13 @@ std::string ReportLine(const TrainReport& report, int64_t peak_rss_bytes) {
 
 Status TrainOnRanks(Ranks& ranks, const CommandLine& line) {
   WEIR_ASSIGN_OR_RETURN(Job job, ranks.ShareJob([&] { return ReadTrainingJob(line.arguments[0], line.overrides); }));
+  // Each worker owns streams, so there are at least as many; the commit records them, since the order hangs on them.
+  const int workers = ranks.size() == 1 ? 1 : ranks.size() - job.cluster().servers();
+  job.mutable_data()->set_streams(std::max(job.data().streams(), workers));
   WEIR_ASSIGN_OR_RETURN(auto log, RankLog::Open(JoinPath(job.output(), "logs"), ranks.rank()));
   std::unique_ptr<FileLock> lock;
   if (ranks.rank() == 0) {
     WEIR_ASSIGN_OR_RETURN(lock, FileLock::Acquire(JoinPath(job.output(), ".lock")));
-    WEIR_RETURN_IF_ERROR(WriteResolvedJob(job));
   }
 
   TrainReport report;
@@ -63,6 +66,7 @@ Status TrainOnRanks(Ranks& ranks, const CommandLine& line) {
     TrainOptions options;
     options.stop_asked = StopAsked;
     options.on_progress = mark;
+    if (ranks.rank() == 0) options.on_accepted = [&job] { return WriteResolvedJob(job); };
     WEIR_ASSIGN_OR_RETURN(report, Train(worker, options));
     return Status();
   }));
@@ -74,9 +78,9 @@ Status TrainOnRanks(Ranks& ranks, const CommandLine& line) {
 }  // namespace
 
 int RunTrain(const CommandLine& line) {
+  InstallStopSignals(/*alone=*/!MpiWorld::LaunchedByMpi());
   Result<std::unique_ptr<Ranks>> ranks = Ranks::Start("train");
   if (!ranks.ok()) return ReportError(line, ranks.status());
-  InstallStopSignals(/*alone=*/(*ranks)->size() == 1);
   return (*ranks)->Finish(TrainOnRanks(**ranks, line));
 }
 

@@ -2,7 +2,7 @@
 # demo.sh: from a bare Debian 12 to a trained model. Installs what is missing, builds Weir, trains DeepFM on the census
 # data of examples/adult with 2 workers and 2 servers, and evaluates it. The last line on stdout is the evaluation, in
 # JSON. About a quarter of an hour on 2 cores the first time, seconds from then on.
-set -eu
+set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -19,6 +19,7 @@ fi
 output=output/demo
 # The demo shows a training run, so it starts one each time; weir itself would go on from the last commit.
 rm -rf "$output"
+mkdir -p "$output"
 say "3/4 training DeepFM on examples/adult with 2 workers and 2 servers"
 mpirun --bind-to none --oversubscribe -n 4 build/weir train examples/adult/deepfm.textproto \
   cluster.servers=2 "output=$output" >"$output.json" || { say "training failed; see $output/logs"; exit 1; }
@@ -33,7 +34,7 @@ demo: the model is in $output:
   logs/               what each rank said
 Next, for example:
   build/weir checkpoint ls $output
-  build/weir predict $output --out output/scores.parquet
+  build/weir predict $output --out output/scores.parquet data.eval.uri=examples/adult/adult.test
   build/weir export $output --out output/export
   .venv/bin/tensorboard --logdir output        (after bash launch/setup.sh --tests)
   build/weir validate examples/adult/deepfm.textproto

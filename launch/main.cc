@@ -3,9 +3,11 @@
 #include <cstdio>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
+#include <gflags/gflags.h>
 #include <glog/logging.h>
 
 #include "launch/commands.h"
@@ -64,6 +66,9 @@ bool AsksForHelp(std::span<const std::string> words) {
   return false;
 }
 
+// "--v=1", but not "--help".
+bool IsProcessFlag(std::string_view word) { return word.starts_with("--") && word.find('=') != word.npos; }
+
 int Run(std::span<const std::string> words) {
   if (words.empty()) {
     PrintOverview(stderr);
@@ -86,8 +91,14 @@ int Run(std::span<const std::string> words) {
 }  // namespace weir
 
 int main(int argc, char** argv) {
+  // What stands before the command is for the process as a whole: glog's flags, such as --minloglevel=1.
+  int global_words = 1;
+  while (global_words < argc && weir::IsProcessFlag(argv[global_words])) ++global_words;
   FLAGS_logtostderr = true;
+  int num_flags = global_words;
+  char** flags = argv;
+  gflags::ParseCommandLineFlags(&num_flags, &flags, /*remove_flags=*/false);
   google::InitGoogleLogging(argv[0]);
-  const std::vector<std::string> words(argv + 1, argv + argc);
+  const std::vector<std::string> words(argv + global_words, argv + argc);
   return weir::Run(words);
 }

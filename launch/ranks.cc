@@ -102,18 +102,26 @@ std::string Ranks::who() const {
   return fmt::format("rank {} ({}) on {}", world_->rank(), role_, world_->host());
 }
 
-Result<Job> Ranks::ShareJob(const std::function<Result<Job>()>& read) {
+Result<std::string> Ranks::ShareText(const std::function<Result<std::string>()>& read) {
   if (!world_) return read();
   std::vector<uint8_t> bytes;
   if (world_->rank() == 0) {
-    Result<Job> job = read();
-    bytes = Pack(job.status(), job.ok() ? job->SerializeAsString() : "");
+    Result<std::string> text = read();
+    bytes = Pack(text.status(), text.ok() ? *text : "");
   }
   WEIR_RETURN_IF_ERROR(world_->Broadcast(&bytes));
   Result<std::string> text = Unpack(bytes, 0);
   if (!text.ok()) return Shared(text.status(), 0);
+  return text;
+}
+
+Result<Job> Ranks::ShareJob(const std::function<Result<Job>()>& read) {
+  WEIR_ASSIGN_OR_RETURN(std::string bytes, ShareText([&]() -> Result<std::string> {
+    WEIR_ASSIGN_OR_RETURN(Job job, read());
+    return job.SerializeAsString();
+  }));
   Job job;
-  if (!job.ParseFromString(*text)) return Internal("the job that rank 0 sent could not be read");
+  if (!job.ParseFromString(bytes)) return Internal("the job that rank 0 sent could not be read");
   return job;
 }
 
@@ -156,7 +164,10 @@ Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
     started = result.status().Wrap(who());
     if (result.ok()) {
       server = std::move(*result);
-      address = server->address().ToString();
+      ServerAddress listening = server->address();
+      // Listening everywhere, it is reached by the name that the other hosts know.
+      if (BindsEverywhere(job)) listening.host = world_->host();
+      address = listening.ToString();
     }
   }
   WEIR_ASSIGN_OR_RETURN(std::vector<ServerAddress> addresses, ShareAddresses(started, address));
@@ -190,6 +201,10 @@ Result<std::vector<ServerAddress>> Ranks::ShareAddresses(const Status& started, 
   return addresses;
 }
 
+bool Ranks::BindsEverywhere(const Job& job) const {
+  return job.cluster().bind_address().empty() && !world_->one_host();
+}
+
 ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, const JobToken& token,
                                        RowFiles* row_files) const {
   const ClusterConfig& cluster = job.cluster();
@@ -198,7 +213,8 @@ ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, 
   options.num_servers = cluster.servers() > 0 ? cluster.servers() : workers;
   options.num_workers = workers;
   options.bind_address = cluster.bind_address();
-  if (options.bind_address.empty()) options.bind_address = world_->one_host() ? "127.0.0.1" : world_->host();
+  // The name of a host often stands for its loopback address there (Debian's /etc/hosts), so it cannot be bound.
+  if (options.bind_address.empty()) options.bind_address = BindsEverywhere(job) ? "0.0.0.0" : "127.0.0.1";
   options.port = cluster.base_port() == 0 ? 0 : cluster.base_port() + server;
   options.token = token;
   options.max_frame_bytes = cluster.max_frame_bytes();

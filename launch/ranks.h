@@ -29,6 +29,8 @@ class Ranks {
   // "rank 2 (server 0) on host-a", for messages.
   std::string who() const;
 
+  // Rank 0's text on every rank, or its error.
+  Result<std::string> ShareText(const std::function<Result<std::string>()>& read);
   // Rank 0 reads the job, the others take its result: the same Job, or the same error, on every rank.
   Result<Job> ShareJob(const std::function<Result<Job>()>& read);
 
@@ -57,6 +59,7 @@ class Ranks {
   Result<std::vector<ServerAddress>> ShareAddresses(const Status& started, const std::string& mine);
   ServerOptions MakeServerOptions(const Job& job, int server, int workers, const JobToken& token,
                                   RowFiles* row_files) const;
+  bool BindsEverywhere(const Job& job) const;
   int WorkersOnThisHost(int workers) const;
   // An error that all ranks know and `origin` will report.
   Status Shared(const Status& status, int origin);

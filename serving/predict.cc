@@ -1,51 +1,43 @@
 #include "serving/predict.h"
 
+#include <unistd.h>
+
 #include <memory>
+#include <utility>
 
 #include <arrow/api.h>
-#include <arrow/io/file.h>
 #include <fmt/format.h>
 #include <parquet/arrow/writer.h>
 
-#include "checkpoint/arrow_row_files.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/arrow_io.h"
 #include "data_loader/reader.h"
-#include "embeddings/local_store.h"
-#include "embeddings/lookup.h"
 #include "serving/scorer.h"
 
 namespace weir {
 namespace {
 
+constexpr char kScoreColumn[] = "score";
 constexpr int64_t kRowGroupRows = 1 << 20;
-
-Status FromArrow(const arrow::Status& status, const std::string& path) {
-  if (status.ok()) return Status();
-  const std::string message = fmt::format("writing {}: {}", path, status.message());
-  return message.find("No space left") != std::string::npos ? ResourceExhausted(message) : Internal(message);
-}
 
 // The output: the chosen columns and the score, one record batch at a time, under a temporary name until it is whole.
 class ScoreFile {
  public:
   ScoreFile(FileSystem* file_system, std::string path, const arrow::Schema& columns)
-      : file_system_(file_system), path_(std::move(path)), temporary_(path_ + ".tmp") {
+      : file_system_(file_system), path_(std::move(path)), temporary_(fmt::format("{}.tmp-{}", path_, ::getpid())) {
     arrow::FieldVector fields = columns.fields();
-    fields.push_back(arrow::field("score", arrow::float32()));
+    fields.push_back(arrow::field(kScoreColumn, arrow::float32()));
     schema_ = arrow::schema(fields);
   }
   ~ScoreFile() {
-    if (!finished_) file_system_->RemoveAll(temporary_).IgnoreError();
+    if (sink_ && !finished_) file_system_->RemoveAll(temporary_).IgnoreError();
   }
 
   Status Open() {
     if (file_system_->Exists(path_)) return AlreadyExists(path_ + " exists: give another --out or remove it");
-    auto file = arrow::io::FileOutputStream::Open(temporary_);
-    WEIR_RETURN_IF_ERROR(FromArrow(file.status(), temporary_));
-    file_ = *file;
+    WEIR_ASSIGN_OR_RETURN(sink_, FileSink::Create(file_system_, temporary_));
     auto properties = parquet::WriterProperties::Builder().enable_page_checksum()->build();
-    auto writer = parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), file_, properties);
-    WEIR_RETURN_IF_ERROR(FromArrow(writer.status(), temporary_));
+    auto writer = parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), sink_, properties);
+    if (!writer.ok()) return sink_->Explain(writer.status());
     writer_ = std::move(*writer);
     return Status();
   }
@@ -57,9 +49,9 @@ class ScoreFile {
       columns.push_back(rows.GetColumnByName(schema_->field(i)->name()));
     }
     arrow::FloatBuilder builder;
-    WEIR_RETURN_IF_ERROR(FromArrow(builder.AppendValues(scores, usable), temporary_));
+    WEIR_RETURN_IF_ERROR(sink_->Explain(builder.AppendValues(scores, usable)));
     std::shared_ptr<arrow::Array> score;
-    WEIR_RETURN_IF_ERROR(FromArrow(builder.Finish(&score), temporary_));
+    WEIR_RETURN_IF_ERROR(sink_->Explain(builder.Finish(&score)));
     columns.push_back(score);
     pending_.push_back(arrow::RecordBatch::Make(schema_, rows.num_rows(), columns));
     pending_rows_ += rows.num_rows();
@@ -68,8 +60,9 @@ class ScoreFile {
 
   Status Finish() {
     WEIR_RETURN_IF_ERROR(WriteRowGroup());
-    WEIR_RETURN_IF_ERROR(FromArrow(writer_->Close(), temporary_));
-    WEIR_RETURN_IF_ERROR(FromArrow(file_->Close(), temporary_));
+    WEIR_RETURN_IF_ERROR(sink_->Explain(writer_->Close()));
+    DataFile entry;
+    WEIR_RETURN_IF_ERROR(sink_->Finish(&entry));
     WEIR_RETURN_IF_ERROR(file_system_->Rename(temporary_, path_));
     finished_ = true;
     return Status();
@@ -79,17 +72,17 @@ class ScoreFile {
   Status WriteRowGroup() {
     if (pending_.empty()) return Status();
     auto table = arrow::Table::FromRecordBatches(schema_, pending_);
-    WEIR_RETURN_IF_ERROR(FromArrow(table.status(), temporary_));
+    if (!table.ok()) return sink_->Explain(table.status());
     pending_.clear();
     pending_rows_ = 0;
-    return FromArrow(writer_->WriteTable(**table, kRowGroupRows), temporary_);
+    return sink_->Explain(writer_->WriteTable(**table, kRowGroupRows));
   }
 
   FileSystem* const file_system_;
   const std::string path_;
   const std::string temporary_;
   std::shared_ptr<arrow::Schema> schema_;
-  std::shared_ptr<arrow::io::FileOutputStream> file_;
+  std::shared_ptr<FileSink> sink_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
   std::vector<std::shared_ptr<arrow::RecordBatch>> pending_;  // of the row group under way
   int64_t pending_rows_ = 0;
@@ -102,12 +95,15 @@ Result<PredictReport> Predict(FileSystem* file_system, const Job& job, const Pre
   if (job.data().eval().uri().empty()) {
     return InvalidArgument("expected data.eval.uri to name the files to score, found nothing: add data.eval.uri=PATH");
   }
-  WEIR_ASSIGN_OR_RETURN(auto scorer, Scorer::Load(file_system, job, options.checkpoint));
+  for (const std::string& column : options.columns) {
+    if (column == kScoreColumn) return InvalidArgument("--columns: the score takes the name \"score\" itself");
+  }
   Result<std::unique_ptr<OrderedReader>> reader =
       OrderedReader::Open(job, job.data().eval(), /*with_label=*/false, options.columns);
   if (!reader.ok()) return reader.status().Wrap("data.eval");
   ScoreFile out(file_system, options.out, *(*reader)->extra_schema());
   WEIR_RETURN_IF_ERROR(out.Open());
+  WEIR_ASSIGN_OR_RETURN(auto scorer, Scorer::Load(file_system, job, options.checkpoint));
 
   PredictReport report;
   OrderedRows rows;

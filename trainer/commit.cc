@@ -36,6 +36,14 @@ Status CheckSameJob(const Job& committed, const Job& now) {
         fmt::format("expected the job of the commit, found another (set it back, or give another output):\n{}",
                     difference));
   }
+  auto target = [](const Job& job) {
+    return fmt::format("data.label {{ {} }} data.weight_column: \"{}\"", job.data().label().ShortDebugString(),
+                       job.data().weight_column());
+  };
+  if (target(committed) != target(now)) {
+    return FailedPrecondition(fmt::format("expected the commit's {}, found {}: set it back, or give another output",
+                                          target(committed), target(now)));
+  }
   auto order = [](const Job& job) {
     return fmt::format("train.seed={} data.shuffle={} data.streams={} data.shuffle_rows={}", job.train().seed(),
                        job.data().shuffle(), job.data().streams(), job.data().shuffle_rows());
@@ -51,10 +59,7 @@ Status CheckSameJob(const Job& committed, const Job& now) {
 // Rank 0's part of a resume: the newest commit's path, or "" for none.
 Result<std::string> FindCommit(FileSystem* file_system, const std::string& root) {
   WEIR_RETURN_IF_ERROR(RemoveLeftovers(file_system, root));
-  std::vector<std::string> damaged;
-  WEIR_ASSIGN_OR_RETURN(auto entries, ListCheckpoints(file_system, root, &damaged));
-  for (const std::string& line : damaged) LOG(WARNING) << "passing over a damaged checkpoint: " << line;
-  return entries.empty() ? std::string() : entries.back().path;
+  return NewestWholeCheckpoint(file_system, root);
 }
 
 Status LoadRows(const Worker& worker, const std::string& path, const Manifest& manifest) {

@@ -50,6 +50,7 @@ Result<Evaluation> Evaluate(const Worker& worker, int64_t step, const std::funct
   Lookup lookup(*worker.features, dims);
   EvaluationAccumulator accumulator;
   StepBatch loaded;
+  int64_t rows = 0;
   std::vector<float> pooled, logits;
   while (true) {
     WEIR_ASSIGN_OR_RETURN(bool more, (*loader)->Next(&loaded));
@@ -58,7 +59,8 @@ Result<Evaluation> Evaluate(const Worker& worker, int64_t step, const std::funct
       WEIR_RETURN_IF_ERROR(Predict(worker, step, loaded.batch, lookup, &pooled, &logits));
       accumulator.Add(logits, loaded.batch.labels, loaded.batch.weights);
     }
-    on_batch(loaded.step_rows);
+    rows += loaded.step_rows;
+    on_batch(rows);
   }
   return accumulator.Finish(*worker.collective, step);
 }

@@ -11,7 +11,7 @@
 namespace weir {
 
 // Judges the model as it stands after `step` on job.data.eval; the same call on every worker, the same result on all.
-// `on_batch` is told of each batch (rows of it over all workers). `worker.optimizer` is not used.
+// `on_batch` is told, after each batch, of the rows so far over all workers. `worker.optimizer` is not used.
 Result<Evaluation> Evaluate(const Worker& worker, int64_t step, const std::function<void(int64_t rows)>& on_batch);
 
 }  // namespace weir

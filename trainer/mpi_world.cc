@@ -34,10 +34,10 @@ Status InitializeMpi() {
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS) {
     return Unavailable("MPI_Init_thread failed");
   }
-  if (provided >= MPI_THREAD_FUNNELED) return Status();
-  return FailedPrecondition(
-      fmt::format("this MPI grants thread level {} only; at least MPI_THREAD_FUNNELED ({}) is needed", provided,
-                  MPI_THREAD_FUNNELED));
+  if (provided >= MPI_THREAD_MULTIPLE) return Status();
+  // Abort comes from whichever thread notices a dead peer.
+  return FailedPrecondition(fmt::format("this MPI grants thread level {} only; MPI_THREAD_MULTIPLE ({}) is needed",
+                                        provided, MPI_THREAD_MULTIPLE));
 }
 
 std::string HostName() {

@@ -19,7 +19,7 @@ class MpiWorld {
   // forks a daemon then.
   static bool LaunchedByMpi();
 
-  // Starts MPI (asking for MPI_THREAD_MULTIPLE; FUNNELED is the least that is taken), asks the kernel to kill this
+  // Starts MPI with MPI_THREAD_MULTIPLE, asks the kernel to kill this
   // process when its launcher dies, and learns the hosts of all ranks. timeout_ns bounds each later wait.
   // FailedPrecondition when not LaunchedByMpi.
   static Result<std::unique_ptr<MpiWorld>> Start(int64_t timeout_ns);

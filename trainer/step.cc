@@ -45,6 +45,10 @@ TrainingStep::TrainingStep(const Worker& worker, Loader* loader)
       now_(std::make_unique<PreparedStep>(*worker.features, TableDims(*worker.job))),
       before_(std::make_unique<PreparedStep>(*worker.features, TableDims(*worker.job))) {}
 
+TrainingStep::~TrainingStep() {
+  if (has_next()) worker_.store->CancelPull(now_->pull);
+}
+
 Result<bool> TrainingStep::Begin(int64_t step) { return Prepare(step, now_.get()); }
 
 Result<bool> TrainingStep::Prepare(int64_t step, PreparedStep* prepared) {

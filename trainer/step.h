@@ -43,6 +43,8 @@ class TrainingStep {
  public:
   // `loader` gives this worker's batches.
   TrainingStep(const Worker& worker, Loader* loader);
+  // Gives up the pull of a step that was prepared and will not be run.
+  ~TrainingStep();
 
   // Loads the batch of the first step and starts its pull; false when there is none left.
   Result<bool> Begin(int64_t step);

@@ -79,6 +79,7 @@ Result<TrainReport> Run::Execute() {
     WEIR_ASSIGN_OR_RETURN(reporter_, Reporter::Open(job_, options_.file_system, options_.clock, step_));
     if (step_ > 0) LOG(WARNING) << "resuming from " << last_commit_;
   }
+  WEIR_RETURN_IF_ERROR(options_.on_accepted());
   WEIR_RETURN_IF_ERROR(TrainSteps());
   return Report(/*was_complete=*/false);
 }

@@ -18,6 +18,8 @@ struct TrainOptions {
   const Clock* clock = &SystemClock();
   // Whether somebody asked this worker to stop; the run then commits after the step under way.
   std::function<bool()> stop_asked = [] { return false; };
+  // Called on every worker once the run goes on, resumed or fresh, before its first step.
+  std::function<Status()> on_accepted = [] { return Status(); };
   // Told of each thing finished ("step", 57), for a watchdog; `what` is a literal.
   std::function<void(const char* what, int64_t number)> on_progress = [](const char*, int64_t) {};
 };

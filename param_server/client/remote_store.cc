@@ -120,6 +120,7 @@ class RemoteStore::Calls {
 
   Result<PullTicket> StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables);
   Status FinishPull(PullTicket ticket);
+  void CancelPull(PullTicket ticket);
   Status Push(int64_t step, std::span<const TablePush> tables);
   Status Drain(int64_t step);
   Status ShutdownServers();
@@ -265,6 +266,13 @@ Status RemoteStore::Calls::FinishPull(PullTicket ticket) {
   return Status();
 }
 
+void RemoteStore::Calls::CancelPull(PullTicket ticket) {
+  const auto found = pulls_.find(ticket);
+  if (found == pulls_.end()) return;
+  servers_->Forget(found->second.get());
+  pulls_.erase(found);
+}
+
 KeyedBuffer RemoteStore::Calls::FillPush(int64_t step, int server, std::span<const TablePush> tables) {
   KeyedBuffer filled = EncodePush(step, sequence_ + 1, static_cast<uint32_t>(options_.worker),
                                   Counts(push_partition_, server, tables), dims_);
@@ -398,6 +406,8 @@ Result<PullTicket> RemoteStore::StartPull(int64_t step, PullKind kind, std::span
 }
 
 Status RemoteStore::FinishPull(PullTicket ticket) { return calls_->FinishPull(ticket); }
+
+void RemoteStore::CancelPull(PullTicket ticket) { calls_->CancelPull(ticket); }
 
 Status RemoteStore::Push(int64_t step, std::span<const TablePush> tables) { return calls_->Push(step, tables); }
 

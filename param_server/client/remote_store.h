@@ -49,6 +49,7 @@ class RemoteStore : public EmbeddingStore {
 
   Result<PullTicket> StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) override;
   Status FinishPull(PullTicket ticket) override;
+  void CancelPull(PullTicket ticket) override;
   Status Push(int64_t step, std::span<const TablePush> tables) override;
   Status Drain(int64_t step) override;
   Result<std::vector<DataFile>> Save(int64_t step, const std::string& folder) override;

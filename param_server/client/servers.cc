@@ -231,6 +231,12 @@ Status Servers::Await(Call* call) {
   return status;
 }
 
+void Servers::Forget(Call* call) {
+  std::unique_lock lock(mutex_);
+  while (call->scattering_) changed_.wait_for(lock, std::chrono::nanoseconds(kCheckNanos));
+  calls_.erase(call->id_);
+}
+
 void Servers::OnClose(int server, const Status& reason) {
   bool expected;
   {

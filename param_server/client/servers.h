@@ -73,6 +73,8 @@ class Servers : public std::enable_shared_from_this<Servers> {
   // Waits for all answers; at most `progress` after a server last made any. An error other than InvalidArgument fails
   // the store.
   Status Await(Call* call);
+  // Forgets a call that nobody will await: once it returns, nothing is written for it any more.
+  void Forget(Call* call);
 
   // The first failure counts: calls return it, the servers are told, on_failure is called.
   void Fail(const Status& reason);

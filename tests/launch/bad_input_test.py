@@ -139,8 +139,8 @@ class BadInput(unittest.TestCase):
 
     def test_more_workers_than_row_groups(self):
         few = runs.write_data(self.space.path("few"), rows=640, files=1, row_group=640)
-        one = runs.train(self.space, "one", f"data.train.uri={few}")
-        five = runs.train(self.space, "five", f"data.train.uri={few}", workers=5, servers=1)
+        one = runs.train(self.space, "one", f"data.train.uri={few}", "data.streams=8")
+        five = runs.train(self.space, "five", f"data.train.uri={few}", "data.streams=8", workers=5, servers=1)
         self.assertEqual((one["samples"], one["steps"], one["rows"]), (five["samples"], five["steps"], five["rows"]))
         self.assertEqual(one["samples"], 640)
 

@@ -1,6 +1,7 @@
 """Dead and silent ranks, strangers on the ports, a full disk: the job ends at once by name, or is not disturbed."""
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -82,14 +83,14 @@ class Faults(unittest.TestCase):
         folder = self.space.path("out/checkpoints")
         return os.listdir(folder) if os.path.isdir(folder) else []
 
-    def ends_naming(self, pids, within_s, *expected):
+    def ends_naming(self, pids, within_s, peer):
+        """The job ends within the time, and one line of an error names the peer and the step."""
         began = time.time()
         out, err = self.process.communicate(timeout=within_s + 10)
         self.assertLess(time.time() - began, within_s, err)
         self.assertNotEqual(self.process.returncode, 0)
-        for text in expected:
-            self.assertIn(text, err)
-        self.assertRegex(err, r"step \d+")
+        errors = [line for line in err.splitlines() if "Unavailable" in line or "DeadlineExceeded" in line]
+        self.assertTrue(any(re.search(rf"{peer}\b.*\bstep \d+", line) for line in errors), err)
         self.all_gone(pids)
 
     def all_gone(self, pids):
@@ -113,7 +114,7 @@ class Faults(unittest.TestCase):
     def test_colocated_worker_killed(self):
         pids = self.begin(2)
         os.kill(pids[1], signal.SIGKILL)
-        self.ends_naming(pids, SILENCE_S + 3, "1")
+        self.ends_naming(pids, SILENCE_S + 3, "(worker|server) 1")
 
     def test_server_silent(self):
         pids = self.begin(3, "cluster.servers=1")
@@ -176,27 +177,27 @@ class Faults(unittest.TestCase):
         self.assertEqual(diff.returncode, 0, diff.stdout + diff.stderr)
 
     def test_full_disk(self):
-        if os.geteuid() != 0:
+        folder = self.space.path("out/checkpoints")
+        os.makedirs(folder)
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], capture_output=True,
+                               text=True, check=False)
+        if mount.returncode != 0:
             if os.environ.get("CI") == "true":
-                self.fail("mounting a small disk needs root")
-            self.skipTest("mounting a small disk needs root")
-        disk = self.space.path("out")
-        os.makedirs(disk)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], check=True)
+                self.fail("mounting a small disk: " + mount.stderr)
+            self.skipTest("mounting a small disk needs more rights: " + mount.stderr)
         try:
-            done = runs.weir("train", self.space.job, f"data.train.uri={self.space.train}", f"output={disk}",
-                             "train.epochs=1000", "checkpoint.every_steps=20", "checkpoint.keep=100",
-                             "cluster.servers=1", ranks=2)
+            done = runs.weir("train", self.space.job, f"data.train.uri={self.space.train}",
+                             f"output={self.space.path('out')}", "train.epochs=1000", "checkpoint.every_steps=20",
+                             "checkpoint.keep=100", "cluster.servers=1", ranks=2)
             self.assertNotEqual(done.returncode, 0)
-            self.assertIn("No space left on device", done.stderr)
-            self.assertIn("checkpoints", done.stderr)
+            self.assertRegex(done.stderr, r"committing step \d+.*No space left on device")
             whole = [n for n in self.commits() if n.startswith("step-") and "." not in n]
             self.assertTrue(whole)
             for name in whole:
-                verified = runs.weir("checkpoint", "verify", os.path.join(disk, "checkpoints", name))
+                verified = runs.weir("checkpoint", "verify", os.path.join(folder, name))
                 self.assertEqual(verified.returncode, 0, verified.stderr)
         finally:
-            subprocess.run(["umount", disk], check=True)
+            subprocess.run(["umount", folder], check=True)
 
     def test_stop_on_request_commits(self):
         pids = self.begin(3, "cluster.servers=1")

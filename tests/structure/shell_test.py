@@ -14,12 +14,12 @@ class Shell(unittest.TestCase):
         for script in SCRIPTS:
             with self.subTest(script=script):
                 subprocess.run(["bash", "-n", ROOT / script], check=True)
-                self.assertRegex((ROOT / script).read_text(), r"(?m)^set -eu$")
+                self.assertRegex((ROOT / script).read_text(), r"(?m)^set -eu(o pipefail)?$")
 
     def test_ci_runs_the_tests_and_nothing_else(self):
         lines = (ROOT / ".ci/run").read_text().splitlines()
         self.assertEqual(lines[0], "#!/usr/bin/env bash")
-        self.assertEqual([line for line in lines[1:] if line], ['exec bash tests/run.sh "$@"'])
+        self.assertEqual([line for line in lines[1:] if line], ['cd "$(dirname "${BASH_SOURCE[0]}")/.."', 'exec bash tests/run.sh "$@"'])
 
     def test_setup_refuses_unknown_arguments(self):
         run = subprocess.run(["bash", ROOT / "launch/setup.sh", "--frobnicate"], capture_output=True, text=True)

@@ -190,7 +190,7 @@ class Faults(unittest.TestCase):
                              f"output={self.space.path('out')}", "train.epochs=1000", "checkpoint.every_steps=20",
                              "checkpoint.keep=100", "cluster.servers=1", ranks=2)
             self.assertNotEqual(done.returncode, 0)
-            self.assertRegex(done.stderr, r"committing step \d+.*No space left on device")
+            self.assertRegex(done.stderr, r"saving step \d+.*No space left on device")
             whole = [n for n in self.commits() if n.startswith("step-") and "." not in n]
             self.assertTrue(whole)
             for name in whole:

@@ -18,11 +18,11 @@ if [ "$(id -u)" -eq 0 ]; then
 fi
 output=output/demo
 # The demo shows a training run, so it starts one each time; weir itself would go on from the last commit.
-rm -rf "$output"
-mkdir -p "$output"
+rm -rf "$output" "$output.json"
+mkdir -p "$(dirname "$output")"
 say "3/4 training DeepFM on examples/adult with 2 workers and 2 servers"
 mpirun --bind-to none --oversubscribe -n 4 build/weir train examples/adult/deepfm.textproto \
-  cluster.servers=2 "output=$output" >"$output.json" || { say "training failed; see $output/logs"; exit 1; }
+  cluster.servers=2 metrics.every_s=0.5 "output=$output" >"$output.json" || { say "training failed; see $output/logs"; exit 1; }
 say "4/4 evaluating the checkpoint on examples/adult/adult.test"
 result=$(build/weir eval "$output" data.eval.uri=examples/adult/adult.test | tail -n 1)
 

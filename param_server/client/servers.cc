@@ -40,6 +40,14 @@ void Servers::Leave(Link* link) {
   link->connection->CloseAfterWrites();
 }
 
+// With mutex_ held. A pull that was made ahead and given up (the run stopped early) is answered, but never awaited.
+bool Servers::Owes(int server) const {
+  for (const auto& [id, call] : calls_) {
+    if (!call->answered_[server]) return true;
+  }
+  return false;
+}
+
 void Servers::LeaveAll() {
   asio::post(io_, [self = weak_from_this()] {
     const auto held = self.lock();
@@ -81,7 +89,7 @@ Status Servers::OnFrame(int server, const FrameHeader& header, Buffer payload) {
     case MessageType::kGoodbye: {
       std::lock_guard lock(mutex_);
       link.leaving = true;
-      if (calls_.empty()) Leave(&link);
+      if (!Owes(server)) Leave(&link);
       return Status();
     }
     case MessageType::kRows:
@@ -245,7 +253,7 @@ void Servers::OnClose(int server, const Status& reason) {
     link.closed = true;
     if (!link.welcomed && link.refused.ok()) link.refused = reason;
     // After Goodbye, or before the handshake ended, which reports for itself.
-    expected = stopping_ || !status_.ok() || !link.welcomed || (link.leaving && calls_.empty());
+    expected = stopping_ || !status_.ok() || !link.welcomed || (link.leaving && !Owes(server));
     changed_.notify_all();
   }
   if (expected) return;

@@ -113,6 +113,7 @@ class Servers : public std::enable_shared_from_this<Servers> {
   void OnClose(int server, const Status& reason);
   void Finish(Call* call, int server, const Status& status, OwnerReply reply);
   void Leave(Link* link);
+  bool Owes(int server) const;
   void ScheduleTick();
   void Tick();
   void TellFailure(const Status& reason);

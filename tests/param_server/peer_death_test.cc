@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <thread>
@@ -262,6 +263,28 @@ TEST(PeerDeathTest, ShutdownEndsAllServersAtOnceWhileStoresAreOpen) {
     for (int i = 0; i < cluster.size(); ++i) EXPECT_TRUE(cluster.server(i).Wait().ok());
     EXPECT_LT(SecondsSince(start_ns), 1) << "nobody has to be waited for";
     EXPECT_FALSE(second->Drain(1).ok());
+  }
+}
+
+TEST(PeerDeathTest, APullGivenUpDoesNotMakeTheEndAFailure) {
+  // A run that stops early has pulled for the step after its last. Many ends: it is a race of two closing sides.
+  for (int end = 0; end < 40; ++end) {
+    Cluster cluster(2, 1, nullptr, kSilence);
+    RemoteStoreOptions options = cluster.StoreOptions(0);
+    std::atomic<bool> failed = false;
+    options.on_failure = [&](const Status&) { failed = true; };
+    auto store = RemoteStore::Connect(options);
+    ASSERT_TRUE(store.ok()) << store.status().ToString();
+    ASSERT_TRUE(RunStep(store->get(), 5, 1, 0).ok());
+    const auto tables = TestTables();
+    StepData next(5, 2, 0, tables);
+    ASSERT_TRUE((*store)->StartPull(2, PullKind::kTraining, next.pulls).ok());
+    ASSERT_TRUE((*store)->Drain(1).ok());
+    ASSERT_TRUE((*store)->Shutdown().ok());
+    for (int i = 0; i < cluster.size(); ++i) EXPECT_TRUE(cluster.server(i).Wait().ok());
+    SystemClock().SleepNanos(2 * kNanosPerMilli);
+    store->reset();
+    ASSERT_FALSE(failed) << "end " << end;
   }
 }
 

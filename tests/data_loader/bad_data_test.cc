@@ -259,3 +259,18 @@ TEST(BadData, WeightsMustBeAboveZero) {
 
 }  // namespace
 }  // namespace weir
+TEST(BadData, AStrayQuoteInALargeCsvFile) {
+  TempFolder folder;
+  std::string rows;
+  while (rows.size() < (18 << 20)) rows += "1,0.5,1\n";
+  folder.Write("a.csv", "id,x,label\n1,\"0.5,1\n" + rows);
+  ExpectError(OpenStatus(IdJob(), folder / "a.csv"), StatusCode::kInvalidArgument,
+              {folder / "a.csv", "at byte 11", "is a quote (\") not closed?"});
+  folder.Write("b.csv", "id,\"x,label\n" + rows);
+  ExpectError(OpenStatus(IdJob(), folder / "b.csv"), StatusCode::kInvalidArgument,
+              {folder / "b.csv", "the header", "is a quote (\") not closed?"});
+  folder.Write("c.csv", "id,\"x,label\n1,0.5,1\n");
+  ExpectError(OpenStatus(IdJob(), folder / "c.csv"), StatusCode::kInvalidArgument,
+              {folder / "c.csv", "header", "is a quote (\") not closed?"});
+}
+

@@ -180,7 +180,7 @@ Result<std::unique_ptr<LakeFile>> CsvFile::Open(const LakeEntry& entry, const Cs
   WEIR_ASSIGN_OR_RETURN(std::vector<RowGroup> groups, IndexCsv(entry.path, opened->delimiter_, header.end_bytes));
   arrow::FieldVector fields;
   for (const std::string& name : header.names) fields.push_back(arrow::field(name, arrow::utf8()));
-  opened->SetContents(AsText(arrow::schema(std::move(fields))), std::move(groups));
+  WEIR_RETURN_IF_ERROR(opened->SetContents(AsText(arrow::schema(std::move(fields))), std::move(groups)));
   return std::unique_ptr<LakeFile>(std::move(opened));
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "data_loader/lake_file.h"
 #include "data_loader/loader.h"
 #include "tests/data_loader/lake_fixture.h"
 #include "tests/data_loader/parquet_fixture.h"
@@ -211,6 +212,27 @@ TEST(BadData, BadRowsAreSkippedAndCountedUpToTheLimit) {
     int64_t samples = 0;
     std::vector<BadRows> bad;
     Status status = ReadStatus(IdJob(), folder / "a.parquet", options, &samples, &bad);
+// A file whose footer says what the test wants.
+class ClaimingFile : public LakeFile {
+ public:
+  ClaimingFile() : LakeFile({"claims.parquet", 100}) {}
+  Status Claim(const std::vector<int64_t>& rows) {
+    std::vector<RowGroup> groups;
+    for (int64_t n : rows) groups.push_back({n});
+    return SetContents(arrow::schema(arrow::FieldVector()), std::move(groups));
+  }
+  Result<std::unique_ptr<RowReader>> Read(int, int64_t, int64_t, const std::vector<std::string>&,
+                                          int64_t) const override {
+    return Internal("nothing to read");
+  }
+};
+
+TEST(BadData, RowCountsThatCannotBe) {
+  ExpectError(ClaimingFile().Claim({5, -1}), StatusCode::kDataLoss, {"claims.parquet", "row group 1", "-1"});
+  ExpectError(ClaimingFile().Claim({INT64_MAX - 5, 5, 1}), StatusCode::kDataLoss, {"claims.parquet", "row group 2"});
+  EXPECT_TRUE(ClaimingFile().Claim({INT64_MAX - 5, 5}).ok());
+}
+
     EXPECT_TRUE(status.ok()) << status.ToString();
     EXPECT_EQ(samples, 4);
     ASSERT_EQ(bad.size(), 2u);

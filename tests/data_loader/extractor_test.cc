@@ -117,6 +117,12 @@ TEST(SparseColumn, ListsMayAllBeEmpty) {
   }
 }
 
+TEST(SparseColumn, MoreValuesThanOffsetsCanTellAreRefused) {
+  EXPECT_TRUE(CheckValueCount(INT32_MAX, 10, "c").ok());
+  ExpectError(CheckValueCount(uint64_t{1} << 31, 10, "c"), StatusCode::kResourceExhausted,
+              {"column c", "2147483648", "data.shuffle_rows"});
+}
+
 TEST(SparseColumn, DefaultsStandForMissingValues) {
   FeatureConfig feature = Sparse();
   feature.mutable_sparse()->set_default_value("9");

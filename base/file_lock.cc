@@ -16,7 +16,8 @@ Result<std::unique_ptr<FileLock>> FileLock::Acquire(const std::string& path) {
   std::unique_ptr<FileLock> lock(new FileLock(fd));
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno == EWOULDBLOCK) {
-    return FailedPrecondition(fmt::format("{} is held by another process: wait for its end, or use another folder", path));
+    return FailedPrecondition(
+        fmt::format("{} is held by another process: wait for its end, or use another folder", path));
   }
   return ErrnoStatus(errno, "locking " + path);
 }

@@ -1,4 +1,4 @@
-// FileLock: keeps two processes of one machine (or of one shared file system that knows flock) from using a folder at once.
+// FileLock: keeps two processes of one machine (or of a shared file system that knows flock) from using one folder.
 #pragma once
 
 #include <memory>

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <utility>
 #include <filesystem>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -64,6 +64,33 @@ class LocalWritableFile : public WritableFile {
 bool IsFolder(const std::string& path) {
   struct stat info;
   return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// 0, or the errno of a rename that takes the place of an empty folder at most.
+int RenameFolder(const std::string& from, const std::string& to) {
+  struct stat info;
+  if (::lstat(to.c_str(), &info) == 0) {
+    if (!S_ISDIR(info.st_mode)) return EEXIST;
+    std::error_code error;
+    const bool empty = std::filesystem::is_empty(to, error);
+    if (error) return error.value();
+    if (!empty) return EEXIST;
+  } else if (errno != ENOENT) {
+    return errno;
+  }
+  if (::rename(from.c_str(), to.c_str()) == 0) return 0;
+  return errno == ENOTEMPTY || errno == ENOTDIR ? EEXIST : errno;
+}
+
+// link() refuses to replace, which rename() does not.
+int RenameFile(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) != 0) return errno;
+  return ::unlink(from.c_str()) == 0 ? 0 : errno;
+}
+
+Status RenameStatus(int error_number, const std::string& from, const std::string& to) {
+  if (error_number == 0) return Status();
+  return ErrnoStatus(error_number, fmt::format("renaming {} to {}", from, to));
 }
 
 class PosixFileSystem : public FileSystem {
@@ -125,13 +152,9 @@ class PosixFileSystem : public FileSystem {
   Status Rename(const std::string& from, const std::string& to) override {
     // rename() alone would replace a file in silence.
     int error_number = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
-    if (error_number == EEXIST && IsFolder(from) && IsFolder(to)) {
-      // Takes the place of an empty folder only.
-      error_number = ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
-      if (error_number == ENOTEMPTY) error_number = EEXIST;
-    }
-    if (error_number != 0) return ErrnoStatus(error_number, fmt::format("renaming {} to {}", from, to));
-    return Status();
+    if (error_number == EINVAL || error_number == ENOSYS || error_number == EOPNOTSUPP) return RenameInSteps(from, to);
+    if (error_number == EEXIST && IsFolder(from) && IsFolder(to)) error_number = RenameFolder(from, to);
+    return RenameStatus(error_number, from, to);
   }
 
   Status RemoveAll(const std::string& path) override {
@@ -144,12 +167,17 @@ class PosixFileSystem : public FileSystem {
   Status SyncFolder(const std::string& folder) override {
     FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd.get() < 0) return ErrnoStatus(errno, "opening folder " + folder);
-    if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, "syncing folder " + folder);
+    // EINVAL: a file system without fsync of folders (some of FUSE's); its entries need none.
+    if (::fsync(fd.get()) != 0 && errno != EINVAL) return ErrnoStatus(errno, "syncing folder " + folder);
     return Status();
   }
 };
 
 }  // namespace
+
+Status RenameInSteps(const std::string& from, const std::string& to) {
+  return RenameStatus(IsFolder(from) ? RenameFolder(from, to) : RenameFile(from, to), from, to);
+}
 
 FileSystem& LocalFileSystem() {
   static PosixFileSystem file_system;

@@ -45,6 +45,11 @@ class FileSystem {
   virtual Status SyncFolder(const std::string& folder) = 0;
 };
 
+// FileSystem::Rename of paths of this machine where the file system has no rename that refuses to replace (NFS, FUSE).
+// Another process that makes `to` in the same moment may lose an empty folder, nothing else. A crash in between may
+// leave a file under both names.
+Status RenameInSteps(const std::string& from, const std::string& to);
+
 // The machine's own. Lives for the whole process.
 FileSystem& LocalFileSystem();
 

@@ -1,5 +1,5 @@
-// Random draws as pure functions: the same (seed, purpose, step, sample or key) gives the same number on any rank, in any
-// order, after any resume (design: determinism). There is no generator state to checkpoint.
+// Random draws as pure functions: the same (seed, purpose, step, sample or key) gives the same number on any rank, in
+// any order, after any resume. There is no generator state to checkpoint.
 #pragma once
 
 #include <cstdint>

@@ -15,11 +15,11 @@
 
 namespace weir {
 
-// Canonical codes; docs/failures.md says which is retried and which ends the run. Values are on the wire: never renumber.
+// Canonical codes; docs/failures.md says which is retried and which ends the run. They are on the wire: never renumber.
 enum class StatusCode : int {
   kOk = 0,
-  kInvalidArgument = 3,     // the caller's or user's input is wrong whatever the state of the world
-  kDeadlineExceeded = 4,    // a bounded wait ran out
+  kInvalidArgument = 3,   // the caller's or user's input is wrong whatever the state of the world
+  kDeadlineExceeded = 4,  // a bounded wait ran out
   kNotFound = 5,
   kAlreadyExists = 6,
   kPermissionDenied = 7,
@@ -29,8 +29,8 @@ enum class StatusCode : int {
   kOutOfRange = 11,
   kUnimplemented = 12,
   kInternal = 13,
-  kUnavailable = 14,        // a peer is dead or unreachable
-  kDataLoss = 15,           // torn or corrupted bytes
+  kUnavailable = 14,  // a peer is dead or unreachable
+  kDataLoss = 15,     // torn or corrupted bytes
   kUnauthenticated = 16,
 };
 
@@ -83,7 +83,7 @@ Status ErrnoStatus(int error_number, std::string_view what);
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit by design
+  Result(T value) : value_(std::move(value)) {}         // NOLINT: implicit by design
   Result(Status status) : status_(std::move(status)) {  // NOLINT: implicit by design
     CHECK(!status_.ok()) << "a Result made from an OK Status has no value";
   }
@@ -118,10 +118,10 @@ class [[nodiscard]] Result {
 #define WEIR_CONCAT(a, b) WEIR_CONCAT_INNER(a, b)
 
 // Returns from the calling function when `expression` (a Status) is an error.
-#define WEIR_RETURN_IF_ERROR(expression)         \
-  do {                                           \
-    ::weir::Status weir_status = (expression);   \
-    if (!weir_status.ok()) return weir_status;   \
+#define WEIR_RETURN_IF_ERROR(expression)       \
+  do {                                         \
+    ::weir::Status weir_status = (expression); \
+    if (!weir_status.ok()) return weir_status; \
   } while (false)
 
 // WEIR_ASSIGN_OR_RETURN(auto file, Open(path)): the value, or a return with the error.

@@ -19,8 +19,9 @@ Result<FeatureSet> FeatureSet::FromJob(const Job& job) {
     }
     auto found = table_index.find(config.sparse().table());
     if (found == table_index.end()) {
-      return InvalidArgument(fmt::format("feature {}: expected sparse.table to name one of the job's tables, found '{}'",
-                                         config.name(), config.sparse().table()));
+      return InvalidArgument(
+          fmt::format("feature {}: expected sparse.table to name one of the job's tables, found '{}'", config.name(),
+                      config.sparse().table()));
     }
     int dim = job.tables(found->second).dim();
     set.sparse.push_back({config.name(), found->second, dim, set.pooled_dim, config.sparse().pooling(), f});

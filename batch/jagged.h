@@ -7,8 +7,8 @@
 
 namespace weir {
 
-// Sample i owns values[offsets[i] .. offsets[i+1]). Invariants: offsets has one entry more than there are samples, starts
-// at 0, never falls, and ends at values.size() < 2^31.
+// Sample i owns values[offsets[i] .. offsets[i+1]). Invariants: offsets has one entry more than there are samples,
+// starts at 0, never falls, and ends at values.size() < 2^31.
 struct Jagged {
   std::vector<uint64_t> values;
   std::vector<int32_t> offsets = {0};

@@ -14,7 +14,8 @@
 
 namespace weir {
 
-// Version of the rule that turns values into keys (design: contracts, Key); stored in every manifest.
+// Version of the rule that turns values into keys (data_loader/key.h, which has the same number); stored in every
+// manifest.
 inline constexpr int kHashRuleVersion = 1;
 inline constexpr int kCheckpointFormatVersion = 1;
 

@@ -1,7 +1,7 @@
 #include "data_loader/cells.h"
 
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <type_traits>
 
 #include <arrow/array.h>
@@ -14,7 +14,7 @@ namespace {
 
 // Marks nulls; kValue elsewhere.
 void ReadValidity(const arrow::Array& column, Cell* cells) {
-  std::memset(cells, 0, static_cast<size_t>(column.length()));
+  std::fill_n(cells, column.length(), Cell::kValue);
   if (column.null_count() == 0) return;
   for (int64_t i = 0; i < column.length(); ++i) {
     if (column.IsNull(i)) cells[i] = Cell::kMissing;

@@ -21,8 +21,6 @@
 namespace weir {
 namespace {
 
-constexpr int64_t kHeaderBytesMax = 16 << 20;
-
 std::string_view Trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n\v\f";
   size_t first = text.find_first_not_of(kSpace);
@@ -81,6 +79,26 @@ Status CheckIsText(const std::string& path, std::string_view start) {
   return Status();
 }
 
+// The file's first line with its end and the empty lines before it; "" when there is none. `start`: what is read so
+// far, from byte `offset_bytes` on.
+Result<std::string> ReadFirstLine(const std::string& path, char delimiter, std::string start, int64_t offset_bytes) {
+  CsvIndexer indexer(delimiter, offset_bytes);
+  indexer.Append(std::string_view(start).substr(offset_bytes));
+  if (indexer.first_row_bytes() == 0) {
+    WEIR_ASSIGN_OR_RETURN(start, ReadStart(path, offset_bytes + kCsvRowBytesMax + 1));
+    indexer = CsvIndexer(delimiter, offset_bytes);
+    indexer.Append(std::string_view(start).substr(offset_bytes));
+    WEIR_RETURN_IF_ERROR(indexer.CheckRowBytes(path).Wrap("the header"));
+    const bool whole = static_cast<int64_t>(start.size()) <= offset_bytes + kCsvRowBytesMax;
+    if (indexer.first_row_bytes() == 0 && (!whole || !indexer.Finish())) {
+      return InvalidArgument(
+          fmt::format("{}: expected the header in the first {} bytes, found no end of it: is a quote (\") not closed?",
+                      path, kCsvRowBytesMax));
+    }
+  }
+  return start.substr(offset_bytes, indexer.first_row_bytes());
+}
+
 // The columns' names, from the first line or the configuration, and where the rows begin.
 Result<Header> ReadHeader(const std::string& path, const CsvConfig& config, char delimiter, bool sniff) {
   WEIR_ASSIGN_OR_RETURN(std::string start, ReadStart(path, 64 << 10));
@@ -88,16 +106,9 @@ Result<Header> ReadHeader(const std::string& path, const CsvConfig& config, char
   Header header;
   if (start.starts_with("\xEF\xBB\xBF")) header.end_bytes = 3;
   if (config.header()) {
-    CsvIndexer indexer(delimiter, header.end_bytes);
-    indexer.Append(std::string_view(start).substr(header.end_bytes));
-    if (indexer.first_row_bytes() == 0) {
-      WEIR_ASSIGN_OR_RETURN(start, ReadStart(path, kHeaderBytesMax));
-      indexer = CsvIndexer(delimiter, header.end_bytes);
-      indexer.Append(std::string_view(start).substr(header.end_bytes));
-      if (indexer.first_row_bytes() == 0) indexer.Finish();
-    }
-    std::string_view line = std::string_view(start).substr(header.end_bytes, indexer.first_row_bytes());
-    header.end_bytes += indexer.first_row_bytes();
+    WEIR_ASSIGN_OR_RETURN(const std::string first, ReadFirstLine(path, delimiter, std::move(start), header.end_bytes));
+    std::string_view line = first;
+    header.end_bytes += static_cast<int64_t>(first.size());
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
     while (!line.empty() && (line.front() == '\n' || line.front() == '\r')) line.remove_prefix(1);
     if (!line.empty()) header.names = SplitLine(line, delimiter);
@@ -169,7 +180,7 @@ Result<std::unique_ptr<LakeFile>> CsvFile::Open(const LakeEntry& entry, const Cs
   WEIR_ASSIGN_OR_RETURN(std::vector<RowGroup> groups, IndexCsv(entry.path, opened->delimiter_, header.end_bytes));
   arrow::FieldVector fields;
   for (const std::string& name : header.names) fields.push_back(arrow::field(name, arrow::utf8()));
-  opened->SetContents(AsText(arrow::schema(std::move(fields))), std::move(groups));
+  WEIR_RETURN_IF_ERROR(opened->SetContents(AsText(arrow::schema(std::move(fields))), std::move(groups)));
   return std::unique_ptr<LakeFile>(std::move(opened));
 }
 

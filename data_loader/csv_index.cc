@@ -30,11 +30,26 @@ void CsvIndexer::EndGroup(int64_t end_offset) {
 void CsvIndexer::EndLine(int64_t end_offset) {
   at_field_start_ = true;
   after_quote_ = false;
-  if (!line_has_bytes_) return;
-  line_has_bytes_ = false;
-  if (groups_.empty() && group_.rows == 0) first_row_bytes_ = end_offset - group_.offset_bytes;
-  ++group_.rows;
+  NoteRowBytes(end_offset);
+  row_ = end_offset;
+  if (line_has_bytes_) {
+    line_has_bytes_ = false;
+    if (first_row_bytes_ == 0) first_row_bytes_ = end_offset - first_offset_;
+    ++group_.rows;
+  }
+  // Empty lines count too: however many there are, a group stays small.
   if (group_.rows == kCsvGroupRows || end_offset - group_.offset_bytes >= kCsvGroupBytes) EndGroup(end_offset);
+}
+
+void CsvIndexer::NoteRowBytes(int64_t end_offset) {
+  if (long_row_ < 0 && end_offset - row_ > kCsvRowBytesMax) long_row_ = row_;
+}
+
+Status CsvIndexer::CheckRowBytes(const std::string& path) const {
+  if (long_row_ < 0) return Status();
+  return InvalidArgument(
+      fmt::format("{}: the row at byte {}: expected at most {} bytes, found more: is a quote (\") not closed?", path,
+                  long_row_, kCsvRowBytesMax));
 }
 
 void CsvIndexer::Append(std::span<const char> text) {
@@ -55,6 +70,7 @@ void CsvIndexer::Append(std::span<const char> text) {
       EndLine(base + static_cast<int64_t>(to) + 1);
       from = to + 1;
     }
+    NoteRowBytes(offset_);
     return;
   }
   for (size_t i = 0; i < text.size(); ++i) {
@@ -75,6 +91,7 @@ void CsvIndexer::Append(std::span<const char> text) {
       at_field_start_ = c == delimiter_;
     }
   }
+  NoteRowBytes(offset_);
 }
 
 bool CsvIndexer::Finish() {
@@ -92,6 +109,7 @@ Result<std::vector<RowGroup>> IndexCsv(const std::string& path, char delimiter, 
     WEIR_ASSIGN_OR_RETURN(int64_t read, FromArrow(file->ReadAt(offset, kReadBytes, buffer.data()), path));
     if (read == 0) break;
     indexer.Append(std::span<const char>(buffer.data(), static_cast<size_t>(read)));
+    WEIR_RETURN_IF_ERROR(indexer.CheckRowBytes(path));
     offset += read;
   }
   if (!indexer.Finish()) {

@@ -35,7 +35,10 @@ Status Dataset::Add(const Job& job, const LakeEntry& entry, bool with_label,
     }
     columns_.push_back(std::move(columns));
   }
-  rows_ += file->rows();
+  if (__builtin_add_overflow(rows_, file->rows(), &rows_)) {
+    return DataLoss(fmt::format("{}: expected a number of rows, found {} after those of the files before", entry.path,
+                                file->rows()));
+  }
   files_.push_back(std::move(file));
   return Status();
 }

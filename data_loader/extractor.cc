@@ -110,12 +110,7 @@ Status FeatureExtractor::Extract(const arrow::RecordBatch& rows, Batch* out, std
   for (size_t f = 0; f < sparse_.size(); ++f) {
     WEIR_RETURN_IF_ERROR(find(sparse_columns_[f]));
     WEIR_RETURN_IF_ERROR(sparse_[f].Extract(*column, &out->sparse[f], first, bad));
-    if (out->sparse[f].values.size() > INT32_MAX) {
-      return ResourceExhausted(
-          fmt::format("column {}: more than 2^31-1 values in {} rows: lower data.shuffle_rows or the "
-                      "batch size",
-                      sparse_columns_[f], first + n));
-    }
+    WEIR_RETURN_IF_ERROR(CheckValueCount(out->sparse[f].values.size(), first + n, sparse_columns_[f]));
   }
   out->num_samples = first + n;
   if (bad->size() > bad_before) SortByRow(bad_before, bad);

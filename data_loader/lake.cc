@@ -12,6 +12,9 @@
 namespace weir {
 namespace {
 
+// Far above any lake's partitions.
+constexpr size_t kFolderDepthMax = 64;
+
 bool IsHidden(const std::string& name) { return name.empty() || name[0] == '.' || name[0] == '_'; }
 
 bool HasWildcard(const std::string& path) { return path.find_first_of("*?[") != std::string::npos; }
@@ -20,19 +23,38 @@ bool EndsWith(const std::string& path, std::string_view ending) {
   return path.size() > ending.size() && path.ends_with(ending);
 }
 
-// Appends the files in and below `folder`.
-Status ListFolder(const std::string& folder, std::vector<std::string>* paths) {
+// What identifies a folder, whatever the path to it.
+struct FolderId {
+  dev_t device;
+  ino_t inode;
+  bool operator==(const FolderId&) const = default;
+};
+
+// Appends the files in and below `folder`. Symbolic links are followed, but not back to a folder above: the files would
+// have no end. `above`: the folders on the way here.
+Status ListFolder(const std::string& folder, FolderId id, std::vector<FolderId>* above,
+                  std::vector<std::string>* paths) {
+  if (std::find(above->begin(), above->end(), id) != above->end()) {
+    return InvalidArgument(fmt::format("{}: a symbolic link leads back to a folder above it", folder));
+  }
+  if (above->size() >= kFolderDepthMax) {
+    return InvalidArgument(fmt::format("{}: expected folders at most {} deep, found more", folder, kFolderDepthMax));
+  }
+  above->push_back(id);
   std::error_code error;
-  std::filesystem::recursive_directory_iterator it(folder, error);
-  for (; !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
-    std::error_code entry_error;
-    if (IsHidden(it->path().filename().string())) {
-      it.disable_recursion_pending();
-    } else if (!it->is_directory(entry_error)) {
-      paths->push_back(it->path().string());
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (IsHidden(it->path().filename().string())) continue;
+    std::string path = it->path().string();
+    struct stat info;
+    if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, path);
+    if (S_ISDIR(info.st_mode)) {
+      WEIR_RETURN_IF_ERROR(ListFolder(path, {info.st_dev, info.st_ino}, above, paths));
+    } else {
+      paths->push_back(std::move(path));
     }
   }
   if (error) return ErrnoStatus(error.value(), folder);
+  above->pop_back();
   return Status();
 }
 
@@ -40,7 +62,10 @@ Status ListFolder(const std::string& folder, std::vector<std::string>* paths) {
 Status ListPath(const std::string& path, std::vector<std::string>* paths) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, path);
-  if (S_ISDIR(info.st_mode)) return ListFolder(path, paths);
+  if (S_ISDIR(info.st_mode)) {
+    std::vector<FolderId> above;
+    return ListFolder(path, {info.st_dev, info.st_ino}, &above, paths);
+  }
   paths->push_back(path);
   return Status();
 }

@@ -24,13 +24,17 @@ Result<std::unique_ptr<LakeFile>> LakeFile::Open(const LakeEntry& entry, const D
   return CsvFile::Open(entry, config.csv(), config.format() == DataConfig::AUTO);
 }
 
-void LakeFile::SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups) {
+Status LakeFile::SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups) {
   schema_ = std::move(schema);
   row_groups_ = std::move(groups);
-  for (const RowGroup& group : row_groups_) {
+  for (size_t g = 0; g < row_groups_.size(); ++g) {
     first_rows_.push_back(rows_);
-    rows_ += group.rows;
+    if (row_groups_[g].rows < 0 || __builtin_add_overflow(rows_, row_groups_[g].rows, &rows_)) {
+      return DataLoss(fmt::format("{}: row group {}: expected a number of rows, found {} after {} in the groups before",
+                                  path_, g, row_groups_[g].rows, first_rows_.back()));
+    }
   }
+  return Status();
 }
 
 bool IsText(const arrow::Schema& schema) {

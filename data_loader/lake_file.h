@@ -55,7 +55,8 @@ class LakeFile {
 
  protected:
   LakeFile(const LakeEntry& entry) : path_(entry.path), bytes_(entry.bytes) {}
-  void SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups);
+  // DataLoss when the row counts, which may come from the file, are below 0 or more than 2^63-1 in all.
+  Status SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups);
 
  private:
   std::string path_;

@@ -116,12 +116,10 @@ Result<std::unique_ptr<LakeFile>> ParquetFile::Open(const LakeEntry& entry) {
     std::shared_ptr<parquet::FileMetaData> footer = reader->parquet_reader()->metadata();
     std::vector<RowGroup> groups;
     for (int g = 0; g < footer->num_row_groups(); ++g) {
-      int64_t rows = footer->RowGroup(g)->num_rows();
-      if (rows < 0) return DataLoss(fmt::format("{}: row group {} says that it has {} rows", entry.path, g, rows));
-      groups.push_back({rows});
+      groups.push_back({footer->RowGroup(g)->num_rows()});
     }
     if (footer->num_row_groups() > kKeepFooterGroups) opened->footer_ = footer;
-    opened->SetContents(std::move(schema), std::move(groups));
+    WEIR_RETURN_IF_ERROR(opened->SetContents(std::move(schema), std::move(groups)));
   } catch (const std::exception& error) {
     return DataLoss(fmt::format("{}: {}", entry.path, error.what()));
   }

@@ -62,6 +62,13 @@ bool Accepts(const SparseConfig& config, const arrow::DataType& type) {
 
 }  // namespace
 
+Status CheckValueCount(uint64_t values, int64_t rows, const std::string& column) {
+  if (values <= INT32_MAX) return Status();
+  return ResourceExhausted(fmt::format(
+      "column {}: expected at most 2^31-1 values in {} rows, found {}: lower data.shuffle_rows or the batch size",
+      column, rows, values));
+}
+
 uint64_t SparseColumn::Bucketize(double x, const std::vector<double>& boundaries) {
   return static_cast<uint64_t>(std::upper_bound(boundaries.begin(), boundaries.end(), x) - boundaries.begin());
 }

@@ -17,6 +17,9 @@
 
 namespace weir {
 
+// ResourceExhausted when one batch or block would hold more values of a column than its offsets of 32 bits can tell.
+Status CheckValueCount(uint64_t values, int64_t rows, const std::string& column);
+
 // Immutable; thread-safe.
 //
 // A column holds single values or lists of them: integers, strings, or a dictionary of either; floats only with

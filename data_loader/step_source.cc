@@ -100,7 +100,10 @@ class ShuffledSource : public StepSource {
  public:
   ShuffledSource(const Job& job, const Dataset* dataset, const LoaderOptions& options)
       : dataset_(dataset), options_(options), group_rows_(dataset->group_rows()), empty_(EmptyBatch(job)) {
-    for (const FeatureConfig& feature : job.features()) num_numeric_ += feature.has_numeric();
+    for (const FeatureConfig& feature : job.features()) {
+      num_numeric_ += feature.has_numeric();
+      if (!feature.has_numeric()) sparse_names_.push_back(feature.has_column() ? feature.column() : feature.name());
+    }
   }
 
   Status StartEpoch(int64_t epoch, int64_t samples) override {
@@ -123,7 +126,7 @@ class ShuffledSource : public StepSource {
       ShuffledStream& stream = own_[s];
       if (stream.next == stream.order.size()) {
         // What was picked of the block before must be copied before the block goes.
-        Gather(out);
+        WEIR_RETURN_IF_ERROR(Gather(out));
         WEIR_RETURN_IF_ERROR(LoadBlock(&stream));
       }
       int32_t row = stream.order[stream.next++];
@@ -136,8 +139,7 @@ class ShuffledSource : public StepSource {
       picks_.push_back({s, row});
       out->sample_index.push_back(i);
     }
-    Gather(out);
-    return Status();
+    return Gather(out);
   }
 
  private:
@@ -184,9 +186,9 @@ class ShuffledSource : public StepSource {
   }
 
   // Appends the picked rows to *out (but not their sample_index, which is there already).
-  void Gather(Batch* out) {
+  Status Gather(Batch* out) {
     const size_t n = picks_.size();
-    if (n == 0) return;
+    if (n == 0) return Status();
     const size_t first = static_cast<size_t>(out->num_samples);
     out->labels.resize(first + n);
     out->weights.resize(first + n);
@@ -201,21 +203,31 @@ class ShuffledSource : public StepSource {
                     num_numeric_ * sizeof(float));
       }
     }
-    for (size_t f = 0; f < out->sparse.size(); ++f) GatherFeature(f, &out->sparse[f]);
     out->num_samples += static_cast<int64_t>(n);
+    for (size_t f = 0; f < out->sparse.size(); ++f) {
+      WEIR_RETURN_IF_ERROR(GatherFeature(f, out->num_samples, &out->sparse[f]));
+    }
     picks_.clear();
+    return Status();
   }
 
-  void GatherFeature(size_t f, Jagged* out) {
+  // rows: the samples of *out with those picked.
+  Status GatherFeature(size_t f, int64_t rows, Jagged* out) {
     const bool single =
         std::all_of(own_.begin(), own_.end(), [&](const ShuffledStream& s) { return s.single.empty() || s.single[f]; });
+    size_t values_after = out->values.size() + picks_.size();
+    if (!single) {
+      values_after = out->values.size();
+      for (const Pick& pick : picks_) values_after += own_[pick.stream].block.sparse[f].sample(pick.row).size();
+    }
+    WEIR_RETURN_IF_ERROR(CheckValueCount(values_after, rows, sparse_names_[f]));
     if (!single) {
       for (const Pick& pick : picks_) {
         auto values = own_[pick.stream].block.sparse[f].sample(pick.row);
         out->values.insert(out->values.end(), values.begin(), values.end());
         out->EndSample();
       }
-      return;
+      return Status();
     }
     const size_t n = picks_.size();
     const size_t first_value = out->values.size();
@@ -230,6 +242,7 @@ class ShuffledSource : public StepSource {
       out->values[first_value + i] = keys_of_[picks_[i].stream][picks_[i].row];
       out->offsets[first_offset + i] = static_cast<int32_t>(first_value + i + 1);
     }
+    return Status();
   }
 
   const Dataset* const dataset_;
@@ -237,6 +250,7 @@ class ShuffledSource : public StepSource {
   const GroupRows group_rows_;
   const Batch empty_;
   size_t num_numeric_ = 0;
+  std::vector<std::string> sparse_names_;  // columns, by sparse feature
   int64_t epoch_ = 0;
   std::unique_ptr<TurnCursor> cursor_;
   std::vector<ShuffledStream> own_;       // by stream; those of other workers stay empty

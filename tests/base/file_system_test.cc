@@ -91,20 +91,28 @@ TEST_F(FileSystemTest, FoldersAreMadeListedAndRemoved) {
   EXPECT_FALSE(files_.CreateFolders(Path("file/x")).ok());
 }
 
-TEST_F(FileSystemTest, RenameMovesFilesAndFolders) {
+// Parameter: whether the file system has no rename that refuses to replace.
+class RenameTest : public FileSystemTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  Status Rename(const std::string& from, const std::string& to) {
+    return GetParam() ? RenameInSteps(from, to) : files_.Rename(from, to);
+  }
+};
+
+TEST_P(RenameTest, MovesFilesAndFolders) {
   Write("f", "1");
-  ASSERT_TRUE(files_.Rename(Path("f"), Path("g")).ok());
+  ASSERT_TRUE(Rename(Path("f"), Path("g")).ok());
   EXPECT_FALSE(files_.Exists(Path("f")));
   EXPECT_EQ(Read("g"), "1");
   ASSERT_TRUE(files_.CreateFolders(Path("step.tmp")).ok());
   Write("step.tmp/f", "2");
-  ASSERT_TRUE(files_.Rename(Path("step.tmp"), Path("step")).ok());
+  ASSERT_TRUE(Rename(Path("step.tmp"), Path("step")).ok());
   EXPECT_EQ(Read("step/f"), "2");
 }
 
-TEST_F(FileSystemTest, RenameNeverReplaces) {
+TEST_P(RenameTest, NeverReplaces) {
   Write("f", "1"), Write("g", "2");
-  const Status status = files_.Rename(Path("f"), Path("g"));
+  const Status status = Rename(Path("f"), Path("g"));
   EXPECT_EQ(status.code(), StatusCode::kAlreadyExists) << status.ToString();
   EXPECT_EQ(Read("f"), "1");
   EXPECT_EQ(Read("g"), "2");
@@ -112,14 +120,23 @@ TEST_F(FileSystemTest, RenameNeverReplaces) {
   ASSERT_TRUE(files_.CreateFolders(Path("new")).ok());
   ASSERT_TRUE(files_.CreateFolders(Path("old")).ok());
   Write("new/f", "3"), Write("old/f", "4");
-  EXPECT_EQ(files_.Rename(Path("new"), Path("old")).code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(Rename(Path("new"), Path("old")).code(), StatusCode::kAlreadyExists);
   EXPECT_EQ(Read("old/f"), "4");
-  EXPECT_EQ(files_.Rename(Path("new"), Path("g")).code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(Rename(Path("new"), Path("g")).code(), StatusCode::kAlreadyExists);
 
   ASSERT_TRUE(files_.CreateFolders(Path("hollow")).ok());
-  ASSERT_TRUE(files_.Rename(Path("new"), Path("hollow")).ok()) << "an empty folder holds nothing to lose";
+  ASSERT_TRUE(Rename(Path("new"), Path("hollow")).ok()) << "an empty folder holds nothing to lose";
   EXPECT_EQ(Read("hollow/f"), "3");
 }
+
+TEST_P(RenameTest, NamesWhatIsMissing) {
+  const Status status = Rename(Path("none"), Path("g"));
+  EXPECT_EQ(status.code(), StatusCode::kNotFound) << status.ToString();
+  EXPECT_NE(status.message().find(Path("none")), std::string::npos) << status.ToString();
+}
+
+INSTANTIATE_TEST_SUITE_P(BothWays, RenameTest, ::testing::Values(false, true),
+                         [](const auto& info) { return info.param ? "InSteps" : "AtOnce"; });
 
 TEST_F(FileSystemTest, FullDiskIsResourceExhausted) {
   auto file = files_.Create("/dev/full");

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "data_loader/lake_file.h"
 #include "data_loader/loader.h"
 #include "tests/data_loader/lake_fixture.h"
 #include "tests/data_loader/parquet_fixture.h"
@@ -27,9 +28,27 @@ Status OpenStatus(const Job& job, const std::string& uri) {
   return Loader::Open(job, Source(uri), Options(), {}).status();
 }
 
-// Opens and reads to the end: the first error, or OK. samples: those that came.
+void AppendRows(const Batch& step, Batch* rows) {
+  rows->num_samples += step.num_samples;
+  rows->sparse.resize(step.sparse.size());
+  for (size_t f = 0; f < step.sparse.size(); ++f) {
+    for (int64_t i = 0; i < step.num_samples; ++i) {
+      const auto keys = step.sparse[f].sample(i);
+      rows->sparse[f].values.insert(rows->sparse[f].values.end(), keys.begin(), keys.end());
+      rows->sparse[f].EndSample();
+    }
+  }
+  const auto append = [](const std::vector<float>& from, std::vector<float>* to) {
+    to->insert(to->end(), from.begin(), from.end());
+  };
+  append(step.numeric, &rows->numeric);
+  append(step.labels, &rows->labels);
+  append(step.weights, &rows->weights);
+}
+
+// Opens and reads to the end: the first error, or OK. samples: those that came; rows: they themselves.
 Status ReadStatus(const Job& job, const std::string& uri, LoaderOptions options, int64_t* samples = nullptr,
-                  std::vector<BadRows>* bad = nullptr) {
+                  std::vector<BadRows>* bad = nullptr, Batch* rows = nullptr) {
   auto loader = Loader::Open(job, Source(uri), options, {});
   if (!loader.ok()) return loader.status();
   StepBatch step;
@@ -38,7 +57,16 @@ Status ReadStatus(const Job& job, const std::string& uri, LoaderOptions options,
     if (bad != nullptr) *bad = (*loader)->bad_rows();
     if (!more.ok() || !*more) return more.status();
     if (samples != nullptr) *samples += step.batch.num_samples;
+    if (rows != nullptr) AppendRows(step.batch, rows);
   }
+}
+
+bool SameRows(const Batch& a, const Batch& b) {
+  if (a.num_samples != b.num_samples || a.sparse.size() != b.sparse.size()) return false;
+  for (size_t f = 0; f < a.sparse.size(); ++f) {
+    if (a.sparse[f].values != b.sparse[f].values || a.sparse[f].offsets != b.sparse[f].offsets) return false;
+  }
+  return a.numeric == b.numeric && a.labels == b.labels && a.weights == b.weights;
 }
 
 std::string ReadFile(const std::string& path) {
@@ -162,17 +190,47 @@ TEST(BadData, FlippedBitsNeverPassUnseen) {
   TempFolder folder;
   WriteParquet(folder / "a.parquet", NumberedRows(0, 200), 50);
   const std::string whole = ReadFile(folder / "a.parquet");
+  LoaderOptions options = Options();
+  options.shuffle = false;
+  Batch expected, read;
+  ASSERT_TRUE(ReadStatus(IdJob(), folder / "a.parquet", options, nullptr, nullptr, &expected).ok());
+  ASSERT_EQ(expected.num_samples, 200);
   int64_t refused = 0, tried = 0;
   for (size_t at = 4; at < whole.size() * 3 / 4; at += 37, ++tried) {
     std::string flipped = whole;
     flipped[at] ^= static_cast<char>(1 << (at % 8));
     folder.Write("a.parquet", flipped);
-    Status status = ReadStatus(IdJob(), folder / "a.parquet", Options());
+    read = Batch();
+    Status status = ReadStatus(IdJob(), folder / "a.parquet", options, nullptr, nullptr, &read);
     refused += !status.ok();
+    if (status.ok()) {
+      // Bits of a page's header that nobody reads may flip, but then the rows are those that were written.
+      EXPECT_TRUE(SameRows(read, expected)) << "byte " << at;
+    }
     EXPECT_TRUE(status.ok() || status.message().find(folder / "a.parquet") != std::string::npos) << status.ToString();
   }
-  // Bits of a page's header that nobody reads may flip.
   EXPECT_GT(refused, tried * 8 / 10);
+}
+
+// A file whose footer says what the test wants.
+class ClaimingFile : public LakeFile {
+ public:
+  ClaimingFile() : LakeFile({"claims.parquet", 100}) {}
+  Status Claim(const std::vector<int64_t>& rows) {
+    std::vector<RowGroup> groups;
+    for (int64_t n : rows) groups.push_back({n});
+    return SetContents(arrow::schema(arrow::FieldVector()), std::move(groups));
+  }
+  Result<std::unique_ptr<RowReader>> Read(int, int64_t, int64_t, const std::vector<std::string>&,
+                                          int64_t) const override {
+    return Internal("nothing to read");
+  }
+};
+
+TEST(BadData, RowCountsThatCannotBe) {
+  ExpectError(ClaimingFile().Claim({5, -1}), StatusCode::kDataLoss, {"claims.parquet", "row group 1", "-1"});
+  ExpectError(ClaimingFile().Claim({INT64_MAX - 5, 5, 1}), StatusCode::kDataLoss, {"claims.parquet", "row group 2"});
+  EXPECT_TRUE(ClaimingFile().Claim({INT64_MAX - 5, 5}).ok());
 }
 
 TEST(BadData, AStrangerIsNoParquetFile) {
@@ -239,6 +297,21 @@ TEST(BadData, RaggedAndTornCsv) {
               {folder / "a.csv", "expected 3 fields, found 2"});
   folder.Write("b.csv", "id,x,label\n1,\"0.5,1\n2,0.5,1\n");
   ExpectError(OpenStatus(IdJob(), folder / "b.csv"), StatusCode::kInvalidArgument, {folder / "b.csv", "quote"});
+}
+
+TEST(BadData, AStrayQuoteInALargeCsvFile) {
+  TempFolder folder;
+  std::string rows;
+  while (rows.size() < (18 << 20)) rows += "1,0.5,1\n";
+  folder.Write("a.csv", "id,x,label\n1,\"0.5,1\n" + rows);
+  ExpectError(OpenStatus(IdJob(), folder / "a.csv"), StatusCode::kInvalidArgument,
+              {folder / "a.csv", "at byte 11", "is a quote (\") not closed?"});
+  folder.Write("b.csv", "id,\"x,label\n" + rows);
+  ExpectError(OpenStatus(IdJob(), folder / "b.csv"), StatusCode::kInvalidArgument,
+              {folder / "b.csv", "the header", "is a quote (\") not closed?"});
+  folder.Write("c.csv", "id,\"x,label\n1,0.5,1\n");
+  ExpectError(OpenStatus(IdJob(), folder / "c.csv"), StatusCode::kInvalidArgument,
+              {folder / "c.csv", "header", "is a quote (\") not closed?"});
 }
 
 TEST(BadData, WeightsMustBeAboveZero) {

@@ -58,6 +58,41 @@ TEST(CsvIndexer, GroupsCoverTheFile) {
   EXPECT_EQ((*groups)[2].rows, 5);
 }
 
+TEST(CsvIndexer, ARowWithoutEndIsRefusedBeforeTheFileIsRead) {
+  for (const std::string& start : {std::string("a,b\n1,\"stray\n"), std::string("a,b\n1,plain")}) {
+    CsvIndexer indexer(',', 100);
+    indexer.Append(start);
+    const std::string piece(1 << 20, start.back() == '\n' ? '\n' : 'x');
+    int64_t pieces = 0;
+    for (; indexer.CheckRowBytes("f.csv").ok() && pieces < 64; ++pieces) indexer.Append(piece);
+    EXPECT_EQ(pieces, 16);
+    ExpectError(indexer.CheckRowBytes("f.csv"), StatusCode::kInvalidArgument,
+                {"f.csv", "at byte 104", "is a quote (\") not closed?"});
+  }
+  // However the text is cut.
+  CsvIndexer indexer(',', 0);
+  indexer.Append(std::string(kCsvRowBytesMax - 1, 'x') + "\n");
+  EXPECT_TRUE(indexer.CheckRowBytes("f.csv").ok());
+  indexer.Append(std::string(kCsvRowBytesMax, 'x') + "\n1\n");
+  EXPECT_FALSE(indexer.CheckRowBytes("f.csv").ok());
+}
+
+TEST(CsvIndexer, EmptyLinesDoNotSwellAGroup) {
+  CsvIndexer indexer(',', 0);
+  const std::string empty_lines(3 * kCsvGroupBytes, '\n');
+  indexer.Append(empty_lines + "1\n");
+  EXPECT_EQ(indexer.first_row_bytes(), static_cast<int64_t>(empty_lines.size()) + 2);
+  indexer.Append(empty_lines);
+  indexer.Append(std::string("2\n"));
+  ASSERT_TRUE(indexer.Finish());
+  int64_t rows = 0;
+  for (const RowGroup& group : indexer.TakeGroups()) {
+    rows += group.rows;
+    EXPECT_LE(group.size_bytes, kCsvGroupBytes + 2);
+  }
+  EXPECT_EQ(rows, 2);
+}
+
 TEST(CsvIndexer, WideRowsEndAGroupByBytes) {
   std::string row(kCsvGroupBytes / 2, 'x');
   CsvIndexer indexer(',', 0);

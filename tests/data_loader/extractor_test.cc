@@ -107,6 +107,22 @@ TEST(SparseColumn, StringsAndDictionariesAgree) {
   EXPECT_EQ(Keys(Extract(Sparse(), integers.Finish().ValueOrDie())), (Rows{{K(7)}, {}, {K(8)}}));
 }
 
+TEST(SparseColumn, ListsMayAllBeEmpty) {
+  for (const auto& values : {std::shared_ptr<arrow::ArrayBuilder>(std::make_shared<arrow::Int64Builder>()),
+                             std::shared_ptr<arrow::ArrayBuilder>(std::make_shared<arrow::StringBuilder>())}) {
+    arrow::ListBuilder builder(arrow::default_memory_pool(), values);
+    ASSERT_TRUE(builder.AppendEmptyValues(3).ok());
+    EXPECT_EQ(Keys(Extract(Sparse(), builder.Finish().ValueOrDie())), (Rows{{}, {}, {}}));
+    EXPECT_EQ(Keys(Extract(Sparse(), builder.Finish().ValueOrDie())), Rows{});
+  }
+}
+
+TEST(SparseColumn, MoreValuesThanOffsetsCanTellAreRefused) {
+  EXPECT_TRUE(CheckValueCount(INT32_MAX, 10, "c").ok());
+  ExpectError(CheckValueCount(uint64_t{1} << 31, 10, "c"), StatusCode::kResourceExhausted,
+              {"column c", "2147483648", "data.shuffle_rows"});
+}
+
 TEST(SparseColumn, DefaultsStandForMissingValues) {
   FeatureConfig feature = Sparse();
   feature.mutable_sparse()->set_default_value("9");

@@ -4,8 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include "checkpoint/checkpoint.h"
+
 namespace weir {
 namespace {
+
+// checkpoint/ cannot include data_loader/, so the version that manifests carry is held to the rule here.
+static_assert(kHashRuleVersion == kKeyRuleVersion, "manifests must carry the version of the key rule");
 
 // Made with the reference implementation of XXH3 through another language: xxh3_64(pack("<q", value), seed =
 // xxh3_64(space)). They are frozen: a change of any of them is another rule and needs another kKeyRuleVersion.

@@ -27,6 +27,36 @@ TEST(Lake, FoldersGiveTheirFilesSortedWithoutHiddenOnes) {
   EXPECT_EQ((*entries)[1].bytes, 5u);
 }
 
+TEST(Lake, SymbolicLinksAreFollowed) {
+  TempFolder folder, elsewhere;
+  folder.Write("a.csv", "1");
+  elsewhere.Write("dt=1/part-0.csv", "123");
+  elsewhere.Write("single.csv", "12");
+  std::filesystem::create_directory_symlink(elsewhere / "dt=1", folder / "dt=1");
+  std::filesystem::create_symlink(elsewhere / "single.csv", folder / "b.csv");
+  std::filesystem::create_directory_symlink(elsewhere.path(), folder / "_hidden");
+  auto entries = ListFiles(Source(folder.path()));
+  ASSERT_EQ(Paths(entries), (std::vector{folder / "a.csv", folder / "b.csv", folder / "dt=1/part-0.csv"}));
+  EXPECT_EQ((*entries)[1].bytes, 2u);
+  EXPECT_EQ((*entries)[2].bytes, 3u);
+}
+
+TEST(Lake, SymbolicLinksThatLeadNowhereOrBackAreNamed) {
+  TempFolder folder;
+  folder.Write("dt=1/part-0.csv", "1");
+  std::filesystem::create_directory_symlink(folder.path(), folder / "dt=1/back");
+  ExpectError(ListFiles(Source(folder.path())).status(), StatusCode::kInvalidArgument,
+              {folder / "dt=1/back", "leads back"});
+  std::filesystem::remove(folder / "dt=1/back");
+  std::filesystem::create_symlink(folder / "gone", folder / "dt=1/dangling.csv");
+  ExpectError(ListFiles(Source(folder.path())).status(), StatusCode::kNotFound, {folder / "dt=1/dangling.csv"});
+  std::filesystem::remove(folder / "dt=1/dangling.csv");
+  std::string deep = "dt=1";
+  for (int i = 0; i < 70; ++i) deep += "/d";
+  folder.Write(deep + "/part.csv", "1");
+  ExpectError(ListFiles(Source(folder.path())).status(), StatusCode::kInvalidArgument, {"at most 64 deep"});
+}
+
 TEST(Lake, GlobsMatchFilesAndFolders) {
   TempFolder folder;
   folder.Write("dt=1/part-0.csv", "1");

@@ -47,7 +47,7 @@ def violations(root):
             continue
         includer = unit(name)
         if includer is None:
-            found.append(f"{name}: lies in no folder of the design")
+            found.append(f"{name}: lies in no folder of docs/architecture.md")
             continue
         for included in INCLUDE.findall(path.read_text()):
             target = unit(included)

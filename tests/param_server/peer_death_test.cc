@@ -20,7 +20,12 @@ using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
-constexpr double kSilence = 1.5;
+// Where the wait for it is what is tested. Many times as long as a machine under load keeps a thread waiting.
+constexpr double kSilence = 2;
+constexpr double kSilenceNoticedMax = 5 * kSilence;
+// Where it must play no part: what is noticed at once comes long before, however loaded the machine is.
+constexpr double kLongSilence = 30;
+constexpr double kAtOnceMax = 15;
 
 double SecondsSince(int64_t start_ns) {
   return static_cast<double>(SystemClock().SteadyNanos() - start_ns) / kNanosPerSecond;
@@ -84,9 +89,9 @@ class Child {
 };
 
 // Serves as server `index` of `num_servers`, for one worker.
-Child ServerProcess(int index, int num_servers, int num_workers) {
+Child ServerProcess(int index, int num_servers, int num_workers, double silence_s) {
   return Child([=](int out, int in) {
-    auto server = Server::Start(TestServerOptions(index, num_servers, num_workers, nullptr, kSilence));
+    auto server = Server::Start(TestServerOptions(index, num_servers, num_workers, nullptr, silence_s));
     CHECK(server.ok());
     Child::WriteLine(out, (*server)->address().ToString());
     Child::ReadLine(in);
@@ -94,11 +99,11 @@ Child ServerProcess(int index, int num_servers, int num_workers) {
 }
 
 // Trains as worker 1 of 2 on the servers whose addresses it is told, until it is killed; says "ready" after step 3.
-Child WorkerProcess(int num_servers) {
+Child WorkerProcess(int num_servers, double silence_s) {
   return Child([=](int out, int in) {
     std::vector<ServerAddress> servers;
     for (int i = 0; i < num_servers; ++i) servers.push_back(*ServerAddress::FromString(Child::ReadLine(in)));
-    auto store = RemoteStore::Connect(TestStoreOptions(1, 2, servers, kSilence));
+    auto store = RemoteStore::Connect(TestStoreOptions(1, 2, servers, silence_s));
     CHECK(store.ok()) << store.status().ToString();
     for (int64_t step = 1; step <= 3; ++step) CHECK(RunStep(store->get(), 5, step, 1).ok());
     Child::WriteLine(out, "ready");
@@ -106,12 +111,12 @@ Child WorkerProcess(int num_servers) {
   });
 }
 
-void ServerDies(int signal, double seconds_max, const char* words) {
-  Child child = ServerProcess(1, 2, 1);
-  auto other = Server::Start(TestServerOptions(0, 2, 1, nullptr, kSilence));
+void ServerDies(int signal, double silence_s, double seconds_max, const char* words) {
+  Child child = ServerProcess(1, 2, 1, silence_s);
+  auto other = Server::Start(TestServerOptions(0, 2, 1, nullptr, silence_s));
   ASSERT_TRUE(other.ok());
   const ServerAddress address = *ServerAddress::FromString(child.Receive());
-  RemoteStoreOptions options = TestStoreOptions(0, 1, {(*other)->address(), address}, kSilence);
+  RemoteStoreOptions options = TestStoreOptions(0, 1, {(*other)->address(), address}, silence_s);
   std::promise<Status> told;
   options.on_failure = [&told](const Status& reason) { told.set_value(reason); };
   auto store = RemoteStore::Connect(options);
@@ -131,13 +136,17 @@ void ServerDies(int signal, double seconds_max, const char* words) {
   EXPECT_THAT((*other)->Wait().message(), AllOf(HasSubstr("worker 0 on host"), HasSubstr(name)));
 }
 
-TEST(PeerDeathTest, AKilledServerIsNoticedAtOnce) { ServerDies(SIGKILL, 1, "closed the connection"); }
+TEST(PeerDeathTest, AKilledServerIsNoticedAtOnce) {
+  ServerDies(SIGKILL, kLongSilence, kAtOnceMax, "closed the connection");
+}
 
-TEST(PeerDeathTest, AFrozenServerIsNoticedWithinSilence) { ServerDies(SIGSTOP, kSilence + 1.5, "nothing heard for"); }
+TEST(PeerDeathTest, AFrozenServerIsNoticedWithinSilence) {
+  ServerDies(SIGSTOP, kSilence, kSilenceNoticedMax, "nothing heard for");
+}
 
-void WorkerDies(int signal, double seconds_max, const char* words) {
-  Child child = WorkerProcess(2);
-  Cluster cluster(2, 2, nullptr, kSilence);
+void WorkerDies(int signal, double silence_s, double seconds_max, const char* words) {
+  Child child = WorkerProcess(2, silence_s);
+  Cluster cluster(2, 2, nullptr, silence_s);
   for (int i = 0; i < 2; ++i) child.Send(cluster.address(i).ToString());
   auto store = cluster.Connect(0);
   ASSERT_TRUE(store);
@@ -159,9 +168,13 @@ void WorkerDies(int signal, double seconds_max, const char* words) {
   }
 }
 
-TEST(PeerDeathTest, AKilledWorkerIsNoticedAtOnce) { WorkerDies(SIGKILL, 1, "closed the connection"); }
+TEST(PeerDeathTest, AKilledWorkerIsNoticedAtOnce) {
+  WorkerDies(SIGKILL, kLongSilence, kAtOnceMax, "closed the connection");
+}
 
-TEST(PeerDeathTest, AFrozenWorkerIsNoticedWithinSilence) { WorkerDies(SIGSTOP, kSilence + 1.5, "nothing heard for"); }
+TEST(PeerDeathTest, AFrozenWorkerIsNoticedWithinSilence) {
+  WorkerDies(SIGSTOP, kSilence, kSilenceNoticedMax, "nothing heard for");
+}
 
 TEST(PeerDeathTest, AWorkerWithoutHeartbeatsIsSilent) {
   Cluster cluster(1, 1, nullptr, kSilence);
@@ -170,13 +183,13 @@ TEST(PeerDeathTest, AWorkerWithoutHeartbeatsIsSilent) {
   const int64_t start_ns = SystemClock().SteadyNanos();
   const Status status = cluster.server(0).Wait();
   EXPECT_GT(SecondsSince(start_ns), kSilence * 0.9);
-  EXPECT_LT(SecondsSince(start_ns), kSilence + 1.5);
+  EXPECT_LT(SecondsSince(start_ns), kSilenceNoticedMax);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable);
   EXPECT_THAT(status.message(), AllOf(HasSubstr("worker 0 on host raw"), HasSubstr("nothing heard")));
 }
 
 TEST(PeerDeathTest, AColocatedWorkerLearnsOfTheDeathOfAnother) {
-  Cluster cluster(0, 2, nullptr, kSilence);
+  Cluster cluster(0, 2, nullptr, kLongSilence);
   auto first = cluster.Connect(0);
   auto second = cluster.Connect(1);
   ASSERT_TRUE(first && second);
@@ -190,7 +203,7 @@ TEST(PeerDeathTest, AColocatedWorkerLearnsOfTheDeathOfAnother) {
 }
 
 TEST(PeerDeathTest, AStoppedServerIsNoticedByItsOwnWorkerToo) {
-  Cluster cluster(0, 2, nullptr, kSilence);
+  Cluster cluster(0, 2, nullptr, kLongSilence);
   auto first = cluster.Connect(0);
   auto second = cluster.Connect(1);
   ASSERT_TRUE(first && second);
@@ -200,14 +213,14 @@ TEST(PeerDeathTest, AStoppedServerIsNoticedByItsOwnWorkerToo) {
 }
 
 TEST(PeerDeathTest, AWorkerThatLagsIsNamedWhenAPullRunsOutOfTime) {
-  ServerOptions options = TestServerOptions(0, 1, 2, nullptr, kSilence);
-  options.progress_ns = kNanosPerSecond;
+  ServerOptions options = TestServerOptions(0, 1, 2, nullptr, kLongSilence);
+  options.progress_ns = 3 * kNanosPerSecond;
   auto server = Server::Start(options);
   ASSERT_TRUE(server.ok());
   std::vector<std::unique_ptr<RemoteStore>> stores;
   for (int w = 0; w < 2; ++w) {
-    RemoteStoreOptions store_options = TestStoreOptions(w, 2, {(*server)->address()}, kSilence);
-    store_options.progress_ns = kNanosPerSecond;
+    RemoteStoreOptions store_options = TestStoreOptions(w, 2, {(*server)->address()}, kLongSilence);
+    store_options.progress_ns = 3 * kNanosPerSecond;
     auto store = RemoteStore::Connect(store_options);
     ASSERT_TRUE(store.ok());
     stores.push_back(std::move(*store));
@@ -220,7 +233,7 @@ TEST(PeerDeathTest, AWorkerThatLagsIsNamedWhenAPullRunsOutOfTime) {
 }
 
 TEST(PeerDeathTest, WorkersThatNeverComeAreNamed) {
-  ServerOptions options = TestServerOptions(0, 1, 2, nullptr, kSilence);
+  ServerOptions options = TestServerOptions(0, 1, 2, nullptr, kLongSilence);
   options.progress_ns = kNanosPerSecond / 10;
   auto server = Server::Start(options);
   ASSERT_TRUE(server.ok());
@@ -231,7 +244,7 @@ TEST(PeerDeathTest, WorkersThatNeverComeAreNamed) {
 }
 
 TEST(PeerDeathTest, AWorkerThatLeavesWhileItsPushIsNeededEndsTheWaitAtOnce) {
-  Cluster cluster(1, 2, nullptr, kSilence);
+  Cluster cluster(1, 2, nullptr, kLongSilence);
   auto first = cluster.Connect(0);
   auto second = cluster.Connect(1);
   ASSERT_TRUE(first && second);
@@ -239,13 +252,13 @@ TEST(PeerDeathTest, AWorkerThatLeavesWhileItsPushIsNeededEndsTheWaitAtOnce) {
   second.reset();
   const int64_t start_ns = SystemClock().SteadyNanos();
   const Status status = first->Drain(1);
-  EXPECT_LT(SecondsSince(start_ns), 1);
+  EXPECT_LT(SecondsSince(start_ns), kAtOnceMax);
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(status.message(), HasSubstr("worker 1 ended after pushing step 0"));
 }
 
 TEST(PeerDeathTest, WorkersThatLeaveWithoutShutdownEndTheServer) {
-  Cluster cluster(1, 1, nullptr, 1);
+  Cluster cluster(1, 1, nullptr, kSilence);
   cluster.Connect(0).reset();
   EXPECT_EQ(cluster.server(0).Wait().code(), StatusCode::kAborted);
 }
@@ -253,7 +266,7 @@ TEST(PeerDeathTest, WorkersThatLeaveWithoutShutdownEndTheServer) {
 TEST(PeerDeathTest, ShutdownEndsAllServersAtOnceWhileStoresAreOpen) {
   for (const int num_servers : {0, 1, 2}) {
     SCOPED_TRACE(num_servers);
-    Cluster cluster(num_servers, 2, nullptr, kSilence);
+    Cluster cluster(num_servers, 2, nullptr, kLongSilence);
     auto first = cluster.Connect(0);
     auto second = cluster.Connect(1);
     ASSERT_TRUE(first && second);
@@ -261,7 +274,7 @@ TEST(PeerDeathTest, ShutdownEndsAllServersAtOnceWhileStoresAreOpen) {
     const int64_t start_ns = SystemClock().SteadyNanos();
     ASSERT_TRUE(first->Shutdown().ok());
     for (int i = 0; i < cluster.size(); ++i) EXPECT_TRUE(cluster.server(i).Wait().ok());
-    EXPECT_LT(SecondsSince(start_ns), 1) << "nobody has to be waited for";
+    EXPECT_LT(SecondsSince(start_ns), kAtOnceMax) << "nobody has to be waited for";
     EXPECT_FALSE(second->Drain(1).ok());
   }
 }

@@ -1,6 +1,7 @@
 // Rows on servers are the rows of one process, bit for bit, whatever the servers, and wherever they run.
 #include "param_server/client/remote_store.h"
 
+#include <atomic>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -205,10 +206,19 @@ TEST(RemoteStoreTest, AWorkerThatOnlyPushesDoesNotRunAway) {
   auto slow = cluster.Connect(0);
   auto fast = cluster.Connect(1);
   ASSERT_TRUE(slow && fast);
+  std::atomic<int64_t> pushed = 0;
   std::thread thread([&] {
-    for (int64_t step = 1; step <= 60; ++step) EXPECT_TRUE(fast->Push(step, {}).ok());
+    for (int64_t step = 1; step <= 60; ++step) {
+      EXPECT_TRUE(fast->Push(step, {}).ok());
+      pushed = step;
+    }
   });
-  SystemClock().SleepNanos(100 * kNanosPerMilli);
+  // It comes as far as it may, and no farther while the other has not begun.
+  const int64_t deadline_ns = SystemClock().SteadyNanos() + 15 * kNanosPerSecond;
+  while (pushed < kStepsAheadMax && SystemClock().SteadyNanos() < deadline_ns) {
+    SystemClock().SleepNanos(kNanosPerMilli);
+  }
+  EXPECT_EQ(pushed, kStepsAheadMax);
   for (int64_t step = 1; step <= 60; ++step) EXPECT_TRUE(RunStep(slow.get(), kSeed, step, 0).ok());
   thread.join();
   EXPECT_TRUE(fast->Drain(60).ok());
@@ -259,14 +269,14 @@ TEST(RemoteStoreTest, AFullDiskWhileSavingReachesTheCallerAndEndsTheJob) {
 
 TEST(RemoteStoreTest, ALongSaveIsNoSilenceAndCountsAsProgress) {
   MemoryRowFiles files;
-  files.block_ns = 300 * kNanosPerMilli;
-  files.blocks = 10;  // 3 s in all, above silence and progress
-  ServerOptions options = TestServerOptions(0, 1, 1, &files, 1.5);
-  options.progress_ns = kNanosPerSecond;
+  files.block_ns = 100 * kNanosPerMilli;
+  files.blocks = 45;  // 4.5 s in all, above silence and progress, each far below
+  ServerOptions options = TestServerOptions(0, 1, 1, &files, 3);
+  options.progress_ns = 3 * kNanosPerSecond;
   auto server = Server::Start(options);
   ASSERT_TRUE(server.ok());
-  RemoteStoreOptions store_options = TestStoreOptions(0, 1, {(*server)->address()}, 1.5);
-  store_options.progress_ns = kNanosPerSecond;
+  RemoteStoreOptions store_options = TestStoreOptions(0, 1, {(*server)->address()}, 3);
+  store_options.progress_ns = 3 * kNanosPerSecond;
   auto store = RemoteStore::Connect(store_options);
   ASSERT_TRUE(store.ok()) << store.status().ToString();
   ASSERT_TRUE(RunStep(store->get(), kSeed, 1, 0).ok());

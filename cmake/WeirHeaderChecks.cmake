@@ -1,5 +1,6 @@
-# weir_check_headers(): a source of one include for every header of ours, compiled with everything else: each must compile
-# alone. Those that reach LibTorch's headers are compiled over its precompiled header, which spares 20 s each.
+# weir_check_headers(FOLDERS ... DEPS ... TORCH_DEPS ...): each header of ours must compile alone. Makes a source of one
+# include for each and a test that compiles them; they are no part of the default target, which a first build waits for.
+# Those that reach LibTorch's headers are compiled over its precompiled header, which spares 20 s each.
 function(weir_check_headers)
   cmake_parse_arguments(ARG "" "" "FOLDERS;DEPS;TORCH_DEPS" ${ARGN})
   list(TRANSFORM ARG_FOLDERS REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/\\1/*.h" OUTPUT_VARIABLE patterns)
@@ -34,14 +35,18 @@ function(weir_check_headers)
     endif()
   endforeach()
 
-  add_library(headers_alone OBJECT ${plain_sources})
+  add_library(headers_alone OBJECT EXCLUDE_FROM_ALL ${plain_sources})
   target_link_libraries(headers_alone PRIVATE weir_options ${ARG_DEPS})
   target_compile_definitions(headers_alone PRIVATE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
   target_compile_options(headers_alone PRIVATE -O0 -g0 -Wno-unused-function)
   if(torch_sources AND WEIR_WITH_TORCH)
-    add_library(torch_headers_alone OBJECT ${torch_sources})
+    add_library(torch_headers_alone OBJECT EXCLUDE_FROM_ALL ${torch_sources})
     target_link_libraries(torch_headers_alone PRIVATE weir_options ${ARG_DEPS} ${ARG_TORCH_DEPS} weir_torch)
     target_compile_options(torch_headers_alone PRIVATE -Wno-unused-function)
     weir_use_torch_headers(torch_headers_alone)
+    add_dependencies(headers_alone torch_headers_alone)
   endif()
+  add_test(NAME structure/headers_alone
+    COMMAND "${CMAKE_COMMAND}" --build "${CMAKE_BINARY_DIR}" --target headers_alone --parallel 2)
+  set_tests_properties(structure/headers_alone PROPERTIES TIMEOUT 1500 RUN_SERIAL ON)
 endfunction()

@@ -4,8 +4,8 @@
 
 namespace weir {
 
-RowLayout MakeRowLayout(int dim, const OptimizerConfig& optimizer) {
-  return {dim, FindRowRule(optimizer.rule_case()).state(dim, optimizer)};
+RowLayout MakeRowLayout(int dim, const OptimizerConfig& optimizer, TableConfig::WeightType weight_type) {
+  return {dim, FindRowRule(optimizer.rule_case()).state(dim, optimizer), weight_type};
 }
 
 }  // namespace weir

@@ -17,10 +17,12 @@ struct StateColumn {
   float initial = 0;
 };
 
-// A row is: last step (int64), count (uint64), weights[dim] (float32), state (float32, the columns in order).
+// A row is: last step (int64), count (uint64), weights[dim], state (float32, the columns in order). Weights are kept as
+// float32 or bfloat16; wherever rows pass through memory as a RowBlock they are float32, which holds both exactly.
 struct RowLayout {
   int dim = 0;
   std::vector<StateColumn> state;
+  TableConfig::WeightType weight_type = TableConfig::FLOAT32;
 
   int state_width() const {
     int width = 0;
@@ -29,10 +31,12 @@ struct RowLayout {
   }
   // Floats per row: weights, then state.
   int width() const { return dim + state_width(); }
+  int weight_bytes() const { return dim * (weight_type == TableConfig::BFLOAT16 ? 2 : 4); }
 };
 
 // The layout of a table of the job whose optimizer is `optimizer`.
-RowLayout MakeRowLayout(int dim, const OptimizerConfig& optimizer);
+RowLayout MakeRowLayout(int dim, const OptimizerConfig& optimizer,
+                        TableConfig::WeightType weight_type = TableConfig::FLOAT32);
 
 // A block of rows of one table in memory: what a scan hands out and a load takes. The pointers are owned by whoever
 // made it and live as long as that says.

@@ -130,6 +130,7 @@ Result<std::unique_ptr<DenseOptimizer>> DenseOptimizer::Make(const OptimizerConf
     case OptimizerConfig::RULE_NOT_SET:
       return std::unique_ptr<DenseOptimizer>(std::make_unique<Adam>(config, size));
     case OptimizerConfig::kRowwiseAdagrad:
+    default:
       break;
   }
   return InvalidArgument(

@@ -8,6 +8,7 @@
 
 #include "proto/field_options.pb.h"
 #include "proto/nearest_name.h"
+#include "proto/table_rules.h"
 
 namespace weir {
 namespace {
@@ -218,6 +219,7 @@ void CheckTables(const Job& job, JobErrors* errors) {
     if (job.tables(i).optimizer().SerializeAsString() != rows) {
       CheckOptimizer(job.tables(i).optimizer(), fmt::format("tables[{}].optimizer", i), errors);
     }
+    CheckTableLimits(job, i, errors);
     if (names.insert(job.tables(i).name()).second) continue;
     errors->Add(fmt::format("tables[{}].name", i),
                 fmt::format("\"{}\" names another table already", job.tables(i).name()));

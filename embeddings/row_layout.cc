@@ -5,7 +5,7 @@
 namespace weir {
 
 RowLayout MakeRowLayout(int dim, const OptimizerConfig& optimizer, TableConfig::WeightType weight_type) {
-  return {dim, FindRowRule(optimizer.rule_case()).state(dim, optimizer), weight_type};
+  return {dim, RowStateColumns(dim, optimizer), weight_type};
 }
 
 }  // namespace weir

@@ -36,7 +36,7 @@ struct TableSet::OwnedTable {
   OwnedTable(const TableSpec& spec, int virtual_shards)
       : table(spec.layout, virtual_shards),
         initializer(MakeRowInitializer(spec.initializer, spec.layout.dim, spec.seed)),
-        optimizer(FindRowRule(spec.optimizer.rule_case()).make(spec.layout.dim, spec.optimizer)) {}
+        optimizer(MakeRowOptimizer(spec.layout, spec.optimizer, spec.seed)) {}
 
   Table table;
   std::unique_ptr<RowInitializer> initializer;
@@ -150,20 +150,21 @@ void TableSet::Train(int table, int64_t step, std::span<const uint64_t> keys, co
   owned.optimizer->BeginStep(step);
   Row* rows[Table::kBatch];
   bool inserted[Table::kBatch];
-  float* values[Table::kBatch];
+  RowRef refs[Table::kBatch];
   for (size_t begin = 0; begin < keys.size(); begin += Table::kBatch) {
     const auto batch = keys.subspan(begin, std::min<size_t>(Table::kBatch, keys.size() - begin));
     owned.table.FindOrInsert(batch, rows, inserted);
     for (size_t i = 0; i < batch.size(); ++i) {
-      values[i] = rows[i]->values();
+      float* values = rows[i]->values();
+      refs[i] = {values, values + layout.dim, batch[i]};
       if (inserted[i]) {
-        owned.initializer->Initialize(batch[i], values[i]);
-        InitializeState(layout, values[i] + layout.dim);
+        owned.initializer->Initialize(batch[i], values);
+        InitializeState(layout, refs[i].state);
       }
       rows[i]->last_step = step;
       rows[i]->count += workers == nullptr ? 1 : workers[begin + i];
     }
-    owned.optimizer->Update(std::span(values, batch.size()), gradients + begin * layout.dim);
+    owned.optimizer->Update(std::span<const RowRef>(refs, batch.size()), gradients + begin * layout.dim);
   }
 }
 

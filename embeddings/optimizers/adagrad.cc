@@ -1,7 +1,7 @@
 // AdaGrad (Duchi, Hazan and Singer, 2011), as torch.optim.Adagrad: eps outside the root.
 #include <cmath>
 
-#include "embeddings/optimizers/row_optimizer.h"
+#include "embeddings/optimizers/row_rule.h"
 
 namespace weir {
 namespace {

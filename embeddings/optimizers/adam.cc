@@ -2,7 +2,7 @@
 // moments, and the bias is corrected by the global step.
 #include <cmath>
 
-#include "embeddings/optimizers/row_optimizer.h"
+#include "embeddings/optimizers/row_rule.h"
 
 namespace weir {
 namespace {

@@ -2,7 +2,10 @@
 
 #include <glog/logging.h>
 
+#include "embeddings/optimizers/row_rule.h"
+
 namespace weir {
+namespace {
 
 const RowRule& FindRowRule(OptimizerConfig::RuleCase rule) {
   if (rule == OptimizerConfig::RULE_NOT_SET) return kRowWiseAdaGradRule;
@@ -11,5 +14,19 @@ const RowRule& FindRowRule(OptimizerConfig::RuleCase rule) {
   }
   LOG(FATAL) << "optimizer rule " << rule << " has no form for rows";
 }
+
+}  // namespace
+
+std::unique_ptr<RowOptimizer> MakeRowOptimizer(const RowLayout& layout, const OptimizerConfig& config,
+                                               uint64_t table_seed, Isa isa) {
+  CHECK_EQ(layout.state_width(), RowLayout{.state = RowStateColumns(layout.dim, config)}.state_width());
+  return FindRowRule(config.rule_case()).make(layout, config, table_seed, isa);
+}
+
+std::vector<StateColumn> RowStateColumns(int dim, const OptimizerConfig& config) {
+  return FindRowRule(config.rule_case()).state(dim, config);
+}
+
+const char* RowRuleName(const OptimizerConfig& config) { return FindRowRule(config.rule_case()).name; }
 
 }  // namespace weir

@@ -2,7 +2,7 @@
 // row's columns of the squared gradient.
 #include <cmath>
 
-#include "embeddings/optimizers/row_optimizer.h"
+#include "embeddings/optimizers/row_rule.h"
 
 namespace weir {
 namespace {

@@ -1,5 +1,5 @@
 // Stochastic gradient descent: w -= lr * g.
-#include "embeddings/optimizers/row_optimizer.h"
+#include "embeddings/optimizers/row_rule.h"
 
 namespace weir {
 namespace {

@@ -81,13 +81,19 @@ OptimizerConfig Config(const RuleCase& rule, double weight_decay) {
   return config;
 }
 
-void CheckRule(const RuleCase& rule, int dim, double weight_decay, std::mt19937_64& random) {
+// Refers to rows that hold weights and then state.
+std::vector<RowRef> Refs(int dim, std::vector<std::vector<float>>* rows) {
+  std::vector<RowRef> refs;
+  for (auto& row : *rows) refs.push_back({row.data(), row.data() + dim, refs.size()});
+  return refs;
+}
+
+void CheckRule(const RuleCase& rule, int dim, double weight_decay, Isa isa, std::mt19937_64& random) {
   const OptimizerConfig config = Config(rule, weight_decay);
-  const RowRule& registered = FindRowRule(config.rule_case());
-  ASSERT_STREQ(registered.name, rule.name);
-  const auto optimizer = registered.make(dim, config);
-  int width = dim;
-  for (const StateColumn& column : registered.state(dim, config)) width += column.width;
+  ASSERT_STREQ(RowRuleName(config), rule.name);
+  const RowLayout layout = MakeRowLayout(dim, config);
+  const auto optimizer = MakeRowOptimizer(layout, config, 7, isa);
+  const int width = layout.width();
 
   const int num_rows = 5;
   std::vector<std::vector<float>> rows(num_rows, std::vector<float>(width, 0));
@@ -98,17 +104,16 @@ void CheckRule(const RuleCase& rule, int dim, double weight_decay, std::mt19937_
   for (int64_t step = 1; step <= 10; ++step) {
     std::vector<float> gradients(num_rows * dim);
     for (float& g : gradients) g = std::normal_distribution<float>()(random);
-    std::vector<float*> pointers;
-    for (auto& row : rows) pointers.push_back(row.data());
     optimizer->BeginStep(step);
-    optimizer->Update(pointers, gradients.data());
+    optimizer->Update(Refs(dim, &rows), gradients.data());
     for (int r = 0; r < num_rows; ++r) {
       std::vector<float> g(gradients.begin() + r * dim, gradients.begin() + (r + 1) * dim);
       if (weight_decay != 0) {
         for (int i = 0; i < dim; ++i) g[i] = g[i] + static_cast<float>(weight_decay) * expected[r][i];
       }
       rule.oracle(dim, 0.125f, step, g, &expected[r]);
-      ASSERT_EQ(rows[r], expected[r]) << rule.name << " dim " << dim << " step " << step << " row " << r;
+      ASSERT_EQ(rows[r], expected[r]) << rule.name << " dim " << dim << " step " << step << " row " << r << " "
+                                      << IsaName(isa);
     }
   }
 }
@@ -119,7 +124,9 @@ TEST(OptimizersTest, AgreeWithTheirScalarOraclesBitwise) {
   std::mt19937_64 random(seed);
   for (const RuleCase& rule : kCases) {
     for (int dim : {1, 2, 7, 8, 9, 10, 16, 24, 31, 32, 64, 100, 128}) {
-      for (double decay : {0.0, 0.01}) ASSERT_NO_FATAL_FAILURE(CheckRule(rule, dim, decay, random));
+      for (double decay : {0.0, 0.01}) {
+        for (Isa isa : KnownIsas()) ASSERT_NO_FATAL_FAILURE(CheckRule(rule, dim, decay, isa, random));
+      }
     }
   }
 }
@@ -130,30 +137,28 @@ TEST(OptimizersTest, FollowTheSchedule) {
     config.mutable_schedule()->set_warmup_steps(4);
     OptimizerConfig half = Config(rule, 0);
     half.set_learning_rate(0.0625);
-    std::vector<float> a = {1, 0, 0}, b = a;
-    float* pa = a.data();
-    float* pb = b.data();
+    std::vector<std::vector<float>> a = {{1, 0, 0}}, b = a;
     const float gradient = 0.5;
-    const auto scheduled = FindRowRule(config.rule_case()).make(1, config);
-    const auto constant = FindRowRule(half.rule_case()).make(1, half);
+    const auto scheduled = MakeRowOptimizer(MakeRowLayout(1, config), config, 7);
+    const auto constant = MakeRowOptimizer(MakeRowLayout(1, half), half, 7);
     scheduled->BeginStep(2);
     constant->BeginStep(2);
-    scheduled->Update(std::span(&pa, 1), &gradient);
-    constant->Update(std::span(&pb, 1), &gradient);
+    scheduled->Update(Refs(1, &a), &gradient);
+    constant->Update(Refs(1, &b), &gradient);
     EXPECT_EQ(a, b) << rule.name;
-    EXPECT_LT(a[0], 1) << rule.name;
+    EXPECT_LT(a[0][0], 1) << rule.name;
   }
 }
 
 TEST(OptimizersTest, ZeroGradientAndEmptyAccumulatorStayFinite) {
   for (const RuleCase& rule : kCases) {
-    const auto optimizer = FindRowRule(Config(rule, 0).rule_case()).make(1, Config(rule, 0));
-    std::vector<float> row = {1, 0, 0};
-    float* pointer = row.data();
+    const OptimizerConfig config = Config(rule, 0);
+    const auto optimizer = MakeRowOptimizer(MakeRowLayout(1, config), config, 7);
+    std::vector<std::vector<float>> rows = {{1, 0, 0}};
     const float gradient = 0;
     optimizer->BeginStep(1);
-    optimizer->Update(std::span(&pointer, 1), &gradient);
-    EXPECT_EQ(row[0], 1) << rule.name;
+    optimizer->Update(Refs(1, &rows), &gradient);
+    EXPECT_EQ(rows[0][0], 1) << rule.name;
   }
 }
 

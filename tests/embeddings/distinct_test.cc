@@ -36,7 +36,7 @@ TEST(DistinctTest, AgreesWithUnorderedMap) {
   std::mt19937_64 random(seed);
   DistinctKeys distinct;
   for (int round = 0; round < 200; ++round) {
-    distinct.Clear();
+    distinct.Clear(static_cast<int64_t>(random() % 3 * (random() % 5000)));
     std::unordered_map<uint64_t, int32_t> oracle;
     const uint64_t range = uint64_t{1} << random() % 20;
     const uint64_t stride = uint64_t{1} << random() % 44;
@@ -52,6 +52,24 @@ TEST(DistinctTest, AgreesWithUnorderedMap) {
       }
     }
     ASSERT_EQ(distinct.size(), oracle.size());
+  }
+}
+
+// Many chunks in one call, growing on the way.
+TEST(DistinctTest, GrowsWithinACall) {
+  DistinctKeys distinct;
+  for (const uint64_t stride : {uint64_t{1}, uint64_t{1} << 32, uint64_t{1} << 52}) {
+    std::vector<uint64_t> keys;
+    for (uint64_t i = 0; i < 20'000; ++i) keys.push_back(i / 2 * stride);
+    std::vector<int32_t> numbers(keys.size());
+    distinct.Clear();
+    distinct.Add(keys, numbers.data());
+    std::unordered_map<uint64_t, int32_t> oracle;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      ASSERT_EQ(numbers[i], oracle.try_emplace(keys[i], static_cast<int32_t>(oracle.size())).first->second);
+    }
+    ASSERT_EQ(distinct.size(), static_cast<int64_t>(oracle.size()));
+    for (const auto& [key, number] : oracle) ASSERT_EQ(distinct.keys()[number], key);
   }
 }
 

@@ -23,11 +23,25 @@ Result<FeatureSet> FeatureSet::FromJob(const Job& job) {
           fmt::format("feature {}: expected sparse.table to name one of the job's tables, found '{}'", config.name(),
                       config.sparse().table()));
     }
-    int dim = job.tables(found->second).dim();
-    set.sparse.push_back({config.name(), found->second, dim, set.pooled_dim, config.sparse().pooling(), f});
-    set.pooled_dim += dim;
+    const int dim = job.tables(found->second).dim();
+    set.sparse.push_back({config.name(), found->second, dim, set.pooled_dim, config.sparse().pooling(), f,
+                          config.sparse().pooling() == SparseConfig::NONE ? config.sparse().max_length() : 0});
+    const int64_t pooled_dim = int64_t{set.pooled_dim} + int64_t{set.sparse.back().num_vectors()} * dim;
+    if (pooled_dim > INT32_MAX) {
+      return InvalidArgument(
+          fmt::format("feature {}: expected at most 2^31-1 columns of embeddings for all features, "
+                      "found {} with this one: lower its max_length",
+                      config.name(), pooled_dim));
+    }
+    set.pooled_dim = static_cast<int>(pooled_dim);
   }
   return set;
+}
+
+int FeatureSet::num_vectors() const {
+  int vectors = 0;
+  for (const SparseFeature& feature : sparse) vectors += feature.num_vectors();
+  return vectors;
 }
 
 }  // namespace weir

@@ -8,9 +8,11 @@
 namespace weir {
 
 // Sample i owns values[offsets[i] .. offsets[i+1]). Invariants: offsets has one entry more than there are samples,
-// starts at 0, never falls, and ends at values.size() < 2^31.
+// starts at 0, never falls, and ends at values.size() < 2^31. A feature with a weight column has a weight for each
+// value, any other has none.
 struct Jagged {
   std::vector<uint64_t> values;
+  std::vector<float> weights;  // [values], finite; or empty
   std::vector<int32_t> offsets = {0};
 
   int64_t num_samples() const { return static_cast<int64_t>(offsets.size()) - 1; }
@@ -21,6 +23,7 @@ struct Jagged {
   void EndSample() { offsets.push_back(static_cast<int32_t>(values.size())); }
   void Clear() {
     values.clear();
+    weights.clear();
     offsets.assign(1, 0);
   }
 };

@@ -35,6 +35,25 @@ bool OneValueEach(const Jagged& jagged) {
   return differences == 0;
 }
 
+// A sequence's values past max_length are seen by nobody: their keys are neither pulled nor trained. Returns `jagged`,
+// or what is left of it in *cut.
+const Jagged& CutToLength(const SparseFeature& feature, const Jagged& jagged, Jagged* cut) {
+  if (feature.pooling != SparseConfig::NONE) return jagged;
+  int32_t longest = 0;
+  for (int64_t i = 0; i < jagged.num_samples(); ++i) {
+    longest = std::max(longest, jagged.offsets[i + 1] - jagged.offsets[i]);
+  }
+  if (longest <= feature.max_length) return jagged;
+  cut->Clear();
+  for (int64_t i = 0; i < jagged.num_samples(); ++i) {
+    const std::span<const uint64_t> values = jagged.sample(i);
+    const size_t length = std::min<size_t>(values.size(), feature.max_length);
+    cut->values.insert(cut->values.end(), values.begin(), values.begin() + static_cast<int64_t>(length));
+    cut->EndSample();
+  }
+  return *cut;
+}
+
 }  // namespace
 
 struct Lookup::TableState {
@@ -47,6 +66,11 @@ struct Lookup::TableState {
 struct Lookup::FeatureState {
   std::vector<int32_t> numbers;
   std::vector<int32_t> offsets;  // empty when each sample has one value
+  std::vector<float> weights;    // of the values; empty without a weight column
+
+  PooledFeature Pooled(const SparseFeature& feature) const {
+    return {feature.dim, numbers, offsets, feature.pooling, weights, feature.max_length};
+  }
 };
 
 Lookup::Lookup(const FeatureSet& features, std::vector<int> dims)
@@ -71,11 +95,16 @@ void Lookup::Prepare(const Batch& batch) {
   pulls_.clear();
   for (size_t t = 0; t < tables_.size(); ++t) {
     TableState& table = tables_[t];
-    distinct_->Clear();
+    // As many as in the last batch, and some more.
+    distinct_->Clear(static_cast<int64_t>(table.keys.size() + table.keys.size() / 8));
     for (int f : table.features) {
-      const Jagged& jagged = batch.sparse[f];
-      CHECK_EQ(jagged.num_samples(), num_samples_) << "feature " << features_.sparse[f].name;
+      CHECK_EQ(batch.sparse[f].num_samples(), num_samples_) << "feature " << features_.sparse[f].name;
+      const Jagged& jagged = CutToLength(features_.sparse[f], batch.sparse[f], &cut_);
       FeatureState& state = states_[f];
+      if (features_.sparse[f].pooling == SparseConfig::WEIGHTED_SUM) {
+        CHECK_EQ(jagged.weights.size(), jagged.values.size()) << "feature " << features_.sparse[f].name;
+        state.weights = jagged.weights;
+      }
       state.numbers.resize(jagged.values.size());
       distinct_->Add(jagged.values, state.numbers.data());
       if (OneValueEach(jagged)) {
@@ -97,8 +126,8 @@ std::span<const TablePull> Lookup::pulls() const { return pulls_; }
 void Lookup::Pool(float* pooled) const {
   for (size_t f = 0; f < states_.size(); ++f) {
     const SparseFeature& feature = features_.sparse[f];
-    PoolForward({feature.dim, states_[f].numbers, states_[f].offsets, feature.pooling},
-                tables_[feature.table].rows.data(), pooled + feature.offset, features_.pooled_dim);
+    PoolForward(states_[f].Pooled(feature), tables_[feature.table].rows.data(), pooled + feature.offset,
+                features_.pooled_dim);
   }
 }
 
@@ -111,8 +140,8 @@ std::span<const TablePush> Lookup::Gradients(const float* pooled_gradient) {
     std::fill_n(gradients, size, 0.0f);
     for (int f : table.features) {
       const SparseFeature& feature = features_.sparse[f];
-      PoolBackward({feature.dim, states_[f].numbers, states_[f].offsets, feature.pooling},
-                   pooled_gradient + feature.offset, features_.pooled_dim, gradients);
+      PoolBackward(states_[f].Pooled(feature), pull.rows, pooled_gradient + feature.offset, features_.pooled_dim,
+                   gradients);
     }
     pushes_.push_back({pull.table, pull.keys, gradients});
   }

@@ -22,19 +22,20 @@ class Lookup {
   Lookup(const FeatureSet& features, std::vector<int> dims);
   ~Lookup();
 
-  // Takes a batch: distinct keys per table in first-seen order, over all features that share the table. The batch's
-  // sparse part is copied as far as it is needed later.
+  // Takes a batch: distinct keys per table in first-seen order, over all features that share the table. Values of a
+  // sequence past its max_length have no part in it. The batch's sparse part is copied as far as it is needed later.
   void Prepare(const Batch& batch);
 
   int64_t num_samples() const;
   // What to pull: one entry per table with keys, rows pointing into this lookup. Valid until the next Prepare.
   std::span<const TablePull> pulls() const;
 
-  // After the pull: pooled [num_samples, pooled_dim], row-major; an empty bag gives zeros.
+  // After the pull: pooled [num_samples, pooled_dim], row-major, each feature as its pooling says
+  // (embeddings/pooling.h).
   void Pool(float* pooled) const;
 
-  // After the backward pass: from d loss / d pooled, one gradient per distinct key (a fixed order of sums). The result
-  // is what to push, valid until the next Prepare.
+  // After the backward pass: from d loss / d pooled, one gradient per distinct key (a fixed order of sums). The pulled
+  // rows must be as they were. The result is what to push, valid until the next Prepare.
   std::span<const TablePush> Gradients(const float* pooled_gradient);
 
   // Values looked up and distinct keys of the last batch, over all tables.
@@ -48,6 +49,7 @@ class Lookup {
   const std::vector<int> dims_;
   int64_t num_samples_ = 0;
   std::unique_ptr<DistinctKeys> distinct_;  // one table after the other: small enough to stay in the cache
+  Jagged cut_;                              // of the feature being prepared
   std::vector<TableState> tables_;
   std::vector<FeatureState> states_;
   std::vector<TablePull> pulls_;

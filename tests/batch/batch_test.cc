@@ -8,6 +8,7 @@ namespace {
 
 TEST(Jagged, SamplesOwnTheirValues) {
   Jagged feature;
+  feature.weights = {0.5f, 1, 2};
   feature.values.push_back(7);
   feature.values.push_back(8);
   feature.EndSample();
@@ -21,6 +22,7 @@ TEST(Jagged, SamplesOwnTheirValues) {
   EXPECT_EQ(feature.sample(2)[0], ~uint64_t{0});
   feature.Clear();
   EXPECT_EQ(feature.num_samples(), 0);
+  EXPECT_TRUE(feature.weights.empty());
   EXPECT_EQ(feature.offsets, std::vector<int32_t>{0});
 }
 
@@ -61,6 +63,38 @@ TEST(FeatureSet, LaysPooledVectorsSideBySide) {
   EXPECT_EQ(set->pooled_dim, 16);
   ASSERT_EQ(set->numeric.size(), 1u);
   EXPECT_EQ(set->numeric[0].config, 1);
+}
+
+TEST(FeatureSet, ASequenceHasAVectorForEachPlace) {
+  Job job = TwoTables();
+  AddSparse(&job, "item", "item");
+  SparseConfig* seen = AddSparse(&job, "seen", "item")->mutable_sparse();
+  seen->set_pooling(SparseConfig::NONE);
+  seen->set_max_length(5);
+  AddSparse(&job, "user", "user")->mutable_sparse()->set_pooling(SparseConfig::MAX);
+  const Result<FeatureSet> set = FeatureSet::FromJob(job);
+  ASSERT_TRUE(set.ok());
+  EXPECT_EQ(set->sparse[0].num_vectors(), 1);
+  EXPECT_EQ(set->sparse[1].num_vectors(), 5);
+  EXPECT_EQ(set->sparse[1].pooled_dim(), 40);
+  EXPECT_EQ(set->sparse[1].offset, 8);
+  EXPECT_EQ(set->sparse[2].offset, 48);
+  EXPECT_EQ(set->sparse[2].max_length, 0);
+  EXPECT_EQ(set->pooled_dim, 52);
+  EXPECT_EQ(set->num_vectors(), 7);
+}
+
+TEST(FeatureSet, RefusesMoreColumnsThanItCanCount) {
+  Job job = TwoTables();
+  for (int t = 0; t < job.tables_size(); ++t) job.mutable_tables(t)->set_dim(4096);
+  for (int f = 0; f < 128; ++f) {
+    SparseConfig* seen = AddSparse(&job, "seen", "item")->mutable_sparse();
+    seen->set_pooling(SparseConfig::NONE);
+    seen->set_max_length(4096);
+  }
+  const Result<FeatureSet> set = FeatureSet::FromJob(job);
+  ASSERT_FALSE(set.ok());
+  EXPECT_NE(set.status().message().find("found 2147483648 with this one"), std::string::npos);
 }
 
 TEST(FeatureSet, RefusesAnUnknownTable) {

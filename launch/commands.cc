@@ -83,11 +83,25 @@ Command Checkpoint() {
           RunCheckpoint};
 }
 
+Command TableReport() {
+  return {{"table-report",
+           1,
+           1,
+           false,
+           {{"table", "NAME", "only this table, with its histograms", false},
+            {"json", "", "JSON on stdout instead of text", false},
+            {"html", "FILE", "a page with pictures, beside what goes to stdout", false}}},
+          "CHECKPOINT [--table NAME] [--json] [--html FILE]",
+          "shows rows, memory, ages, counts and norms of a checkpoint's tables",
+          fmt::format("Reads and checks every row. docs/operating.md explains the columns.\n{}", kCheckpointDetails),
+          RunTableReport};
+}
+
 }  // namespace
 
 const std::vector<Command>& Commands() {
-  static const std::vector<Command> commands = {Train(),    Eval(),   Predict(),   Export(),
-                                                Validate(), Doctor(), Checkpoint()};
+  static const std::vector<Command> commands = {Train(),    Eval(),   Predict(),    Export(),
+                                                Validate(), Doctor(), Checkpoint(), TableReport()};
   return commands;
 }
 

@@ -18,6 +18,7 @@ int RunExport(const CommandLine& line);
 int RunValidate(const CommandLine& line);
 int RunDoctor(const CommandLine& line);
 int RunCheckpoint(const CommandLine& line);
+int RunTableReport(const CommandLine& line);
 
 struct Command {
   CommandSyntax syntax;

@@ -27,8 +27,8 @@ const Command* FindCommand(const std::string& name) {
 
 void PrintOverview(std::FILE* out) {
   fmt::print(out, "weir: trains large sparse recommender models\n\nusage: weir COMMAND ...\n\n");
-  for (const Command& command : Commands()) fmt::print(out, "  {:<12}{}\n", command.syntax.name, command.summary);
-  fmt::print(out, "  {:<12}{}\n\n", "help", "explains a command: weir help train");
+  for (const Command& command : Commands()) fmt::print(out, "  {:<14}{}\n", command.syntax.name, command.summary);
+  fmt::print(out, "  {:<14}{}\n\n", "help", "explains a command: weir help train");
   fmt::print(out, "A first run: weir train examples/adult/deepfm.textproto\nFields of a job: docs/job.md\n");
 }
 

@@ -19,7 +19,8 @@ class WeirCommand(unittest.TestCase):
     def test_help_lists_and_explains_every_command(self):
         status, out, _ = weir("help")
         self.assertEqual(status, 0)
-        for command in ["train", "eval", "predict", "export", "validate", "doctor", "checkpoint", "help"]:
+        for command in ["train", "eval", "predict", "export", "validate", "doctor", "checkpoint", "table-report",
+                        "help"]:
             self.assertIn(f"\n  {command} ", out)
             if command != "help":
                 self.assertIn(f"usage: weir {command}", weir("help", command)[1])

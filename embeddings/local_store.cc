@@ -13,8 +13,8 @@ namespace {
 // its step are applied, so nothing here ever waits.
 class LocalStore : public EmbeddingStore {
  public:
-  LocalStore(std::vector<TableSpec> specs, int virtual_shards, RowFiles* row_files)
-      : tables_(std::move(specs), virtual_shards), row_files_(row_files) {}
+  LocalStore(std::vector<TableSpec> specs, int virtual_shards, RowFiles* row_files, const Clock* clock)
+      : tables_(std::move(specs), virtual_shards), row_files_(row_files), clock_(clock) {}
 
   Result<PullTicket> StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) override {
     for (size_t i = 0; i < tables.size(); ++i) WEIR_RETURN_IF_ERROR(CheckTable(tables[i].table, tables.first(i)));
@@ -58,7 +58,7 @@ class LocalStore : public EmbeddingStore {
       return FailedPrecondition(fmt::format("pushes go in order: expected step {}, found step {}", applied_ + 1, step));
     }
     pushes_.assign(tables.begin(), tables.end());
-    tables_.Apply(step, std::span(&pushes_, 1));
+    tables_.Apply(step, std::span(&pushes_, 1), clock_->UnixNanos() / kNanosPerMilli);
     applied_ = step;
     for (auto& [ticket, pull] : started_) {
       if (pull.filled || pull.step > applied_ + 1) continue;
@@ -100,6 +100,7 @@ class LocalStore : public EmbeddingStore {
     StoreStats stats;
     stats.rows = num_rows();
     stats.bytes = tables_.bytes();
+    for (int table = 0; table < tables_.num_tables(); ++table) stats.tables.push_back(tables_.stats(table));
     return stats;
   }
 
@@ -136,6 +137,7 @@ class LocalStore : public EmbeddingStore {
 
   TableSet tables_;
   RowFiles* const row_files_;
+  const Clock* const clock_;
   int64_t applied_ = 0;    // step of the last push
   int64_t last_pull_ = 0;  // step of the last training pull
   PullTicket last_ticket_ = 0;
@@ -145,8 +147,9 @@ class LocalStore : public EmbeddingStore {
 
 }  // namespace
 
-std::unique_ptr<EmbeddingStore> MakeLocalStore(std::vector<TableSpec> specs, int virtual_shards, RowFiles* row_files) {
-  return std::make_unique<LocalStore>(std::move(specs), virtual_shards, row_files);
+std::unique_ptr<EmbeddingStore> MakeLocalStore(std::vector<TableSpec> specs, int virtual_shards, RowFiles* row_files,
+                                               const Clock* clock) {
+  return std::make_unique<LocalStore>(std::move(specs), virtual_shards, row_files, clock);
 }
 
 }  // namespace weir

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "embeddings/table_set.h"
+#include "embeddings/table_stats.h"
 #include "proto/checkpoint.pb.h"
 
 namespace weir {
@@ -27,9 +28,10 @@ enum class PullKind { kTraining, kEvaluation };
 using PullTicket = uint64_t;
 
 struct StoreStats {
-  int64_t rows = 0;        // over all tables and owners
-  int64_t bytes = 0;       // table memory over all owners
-  int64_t bytes_sent = 0;  // by this worker, on the wire; 0 for a local store
+  int64_t rows = 0;                // over all tables and owners
+  int64_t bytes = 0;               // table memory over all owners
+  std::vector<TableStats> tables;  // by table, over all owners
+  int64_t bytes_sent = 0;          // by this worker, on the wire; 0 for a local store
   int64_t bytes_received = 0;
   int64_t messages_sent = 0;
 };

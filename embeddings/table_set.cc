@@ -101,6 +101,13 @@ int64_t TableSet::bytes() const {
   return bytes;
 }
 
+TableStats TableSet::stats(int table) const {
+  TableStats stats;
+  stats.rows = num_rows(table);
+  stats.bytes = tables_[table]->table.bytes();
+  return stats;
+}
+
 void TableSet::Pull(int table, std::span<const uint64_t> keys, float* rows) const {
   const OwnedTable& owned = *tables_[table];
   DispatchDim(specs_[table].layout.dim, [&](auto dim) {
@@ -121,7 +128,7 @@ void TableSet::Pull(int table, std::span<const uint64_t> keys, float* rows) cons
   });
 }
 
-void TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pushes) {
+void TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t) {
   std::vector<std::vector<const TablePush*>> by_table(tables_.size());  // in worker order
   for (const std::vector<TablePush>& worker : pushes) {
     for (const TablePush& push : worker) {

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "embeddings/row_layout.h"
+#include "embeddings/table_stats.h"
 #include "proto/job.pb.h"
 
 namespace weir {
@@ -55,6 +56,7 @@ class TableSet {
   int64_t num_rows(int table) const;
   // Bytes held: index, rows, state, counts and steps, over all tables.
   int64_t bytes() const;
+  TableStats stats(int table) const;
 
   // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. Changes
   // nothing.
@@ -63,7 +65,8 @@ class TableSet {
   // Applies one step: pushes[w] are those of worker w, each at most once per table. Gradients of a key are summed in
   // worker order, missing rows are made, the optimizer's rule runs once per row, count grows by the number of workers
   // that pushed the key, last step becomes `step` (1-based, what schedules and Adam's bias correction see).
-  void Apply(int64_t step, std::span<const std::vector<TablePush>> pushes);
+  // unix_ms: when the step was pushed, the same for all owners.
+  void Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t unix_ms = 0);
 
   // Calls `visit` with blocks of at most rows_max rows that cover every row of the virtual shards [shard_begin,
   // shard_end) of a table, by ascending virtual shard and, within one, key. A block lives until visit returns. Stops at

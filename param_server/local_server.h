@@ -25,6 +25,7 @@ struct OwnerRequest {
   int64_t step = 0;
   PullKind kind = PullKind::kTraining;
   uint64_t sequence = 0;
+  int64_t unix_ms = 0;  // of a push
   std::vector<TablePull> pulls;
   std::vector<TablePush> pushes;
   std::string folder;

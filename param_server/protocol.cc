@@ -26,7 +26,7 @@ constexpr size_t kHostBytesMax = 256;
 constexpr size_t kFolderBytesMax = 65536;
 constexpr size_t kErrorBytesMax = 65536;
 constexpr size_t kKeyedPullHeaderBytes = 16;
-constexpr size_t kKeyedPushHeaderBytes = 24;
+constexpr size_t kKeyedPushHeaderBytes = 32;
 constexpr size_t kTableEntryBytes = 16;
 
 // Writes fields one after the other into a buffer of the right size.
@@ -292,17 +292,17 @@ KeyedBuffer EncodePull(int64_t step, PullKind kind, std::span<const TableCount> 
   return result;
 }
 
-KeyedBuffer EncodePush(int64_t step, uint64_t sequence, uint32_t worker, std::span<const TableCount> tables,
-                       std::span<const int> dims) {
+KeyedBuffer EncodePush(const PushMessage& push, std::span<const TableCount> tables, std::span<const int> dims) {
   const size_t head_bytes = kKeyedPushHeaderBytes + tables.size() * kTableEntryBytes;
   const uint64_t keys_bytes = KeysBytes(tables);
   uint64_t gradient_bytes = 0;
   for (const TableCount& table : tables) gradient_bytes += table.num_keys * dims[table.table] * sizeof(float);
   KeyedBuffer result{.payload = Buffer(head_bytes + keys_bytes + gradient_bytes)};
   Writer writer(result.payload.data());
-  writer.Put(step);
-  writer.Put(sequence);
-  writer.Put(worker);
+  writer.Put(push.step);
+  writer.Put(push.sequence);
+  writer.Put(push.unix_ms);
+  writer.Put(push.worker);
   writer.Put(static_cast<uint32_t>(tables.size()));
   PutTables(&writer, tables);
   result.keys = reinterpret_cast<uint64_t*>(writer.position());
@@ -337,6 +337,7 @@ Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const
   PushMessage push;
   push.step = reader.Get<int64_t>();
   push.sequence = reader.Get<uint64_t>();
+  push.unix_ms = reader.Get<int64_t>();
   push.worker = reader.Get<uint32_t>();
   const uint32_t num_tables = reader.Get<uint32_t>();
   if (reader.torn()) return reader.End("Push");
@@ -398,10 +399,12 @@ Result<FilesMessage> DecodeFiles(std::span<const uint8_t> payload) {
 }
 
 Buffer EncodeStats(const OwnerStats& stats) {
-  Buffer payload(2 * sizeof(int64_t));
+  Buffer payload(3 * sizeof(int64_t) + stats.tables.size() * sizeof(TableStats));
   Writer writer(payload.data());
   writer.Put(stats.rows);
   writer.Put(stats.bytes);
+  writer.Put(static_cast<uint64_t>(stats.tables.size()));
+  for (const TableStats& table : stats.tables) writer.Put(table);
   return payload;
 }
 
@@ -410,6 +413,11 @@ Result<OwnerStats> DecodeStats(std::span<const uint8_t> payload) {
   OwnerStats stats;
   stats.rows = reader.Get<int64_t>();
   stats.bytes = reader.Get<int64_t>();
+  const uint64_t num_tables = reader.Get<uint64_t>();
+  if (num_tables > payload.size() / sizeof(TableStats)) {
+    return InvalidArgument(fmt::format("StatsReply message: {} tables in {} bytes", num_tables, payload.size()));
+  }
+  for (uint64_t i = 0; i < num_tables; ++i) stats.tables.push_back(reader.Get<TableStats>());
   WEIR_RETURN_IF_ERROR(reader.End("StatsReply"));
   return stats;
 }

@@ -14,13 +14,14 @@
 #include "base/status.h"
 #include "embeddings/store.h"
 #include "embeddings/table_set.h"
+#include "embeddings/table_stats.h"
 #include "proto/checkpoint.pb.h"
 
 namespace weir {
 
 // ---- Frames
 
-inline constexpr uint16_t kProtocolVersion = 1;
+inline constexpr uint16_t kProtocolVersion = 2;
 inline constexpr size_t kFrameHeaderBytes = 56;
 // Largest payload of a peer that has not shaken hands.
 inline constexpr int64_t kHandshakeBytesMax = 4096;
@@ -118,6 +119,7 @@ struct PullMessage {
 struct PushMessage {
   int64_t step = 0;
   uint64_t sequence = 0;
+  int64_t unix_ms = 0;  // when it was pushed; worker 0's is the step's
   uint32_t worker = 0;
   std::vector<TablePush> tables;  // within the payload
 };
@@ -132,6 +134,7 @@ struct FilesMessage {
 struct OwnerStats {
   int64_t rows = 0;
   int64_t bytes = 0;
+  std::vector<TableStats> tables;  // by table
 };
 
 struct HeartbeatMessage {
@@ -147,7 +150,8 @@ Buffer EncodeStep(int64_t step);
 Result<int64_t> DecodeStep(std::span<const uint8_t> payload);
 
 // Where the keys of a message lie, so that they can be written in place: EncodePull and EncodePush write everything but
-// keys and gradients, of which the sizes are given. Keys of all tables follow one another, then gradients.
+// keys and gradients, of which the sizes are given (push.tables is not read). Keys of all tables follow one another,
+// then gradients.
 struct TableCount {
   int table = 0;
   size_t num_keys = 0;
@@ -158,8 +162,7 @@ struct KeyedBuffer {
   float* gradients = nullptr;  // pushes only
 };
 KeyedBuffer EncodePull(int64_t step, PullKind kind, std::span<const TableCount> tables);
-KeyedBuffer EncodePush(int64_t step, uint64_t sequence, uint32_t worker, std::span<const TableCount> tables,
-                       std::span<const int> dims);
+KeyedBuffer EncodePush(const PushMessage& push, std::span<const TableCount> tables, std::span<const int> dims);
 
 // The payload must be 8-byte aligned and outlive the result. dims: of each table of the job. Each table at most once.
 Result<PullMessage> DecodePull(std::span<const uint8_t> payload, std::span<const int> dims);

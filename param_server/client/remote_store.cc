@@ -129,6 +129,7 @@ class RemoteStore::Calls {
                                         std::span<const DataFile> files);
 
   Servers& servers() { return *servers_; }
+  int num_tables() const { return static_cast<int>(dims_.size()); }
   void set_applied(int64_t step) { applied_ = std::max(applied_, step); }
 
  private:
@@ -138,9 +139,9 @@ class RemoteStore::Calls {
   uint64_t* FillKeys(const KeyPartition& partition, int server, size_t i, std::span<const uint64_t> keys,
                      uint64_t* out);
   KeyedBuffer FillPull(PullCall* call, int server);
-  KeyedBuffer FillPush(int64_t step, int server, std::span<const TablePush> tables);
+  KeyedBuffer FillPush(const PushMessage& push, int server, std::span<const TablePush> tables);
   void SendLocalPull(const std::shared_ptr<PullCall>& call, int server);
-  void SendLocalPush(int64_t step, int server, std::span<const TablePush> tables, KeyedBuffer filled);
+  void SendLocalPush(const PushMessage& push, int server, std::span<const TablePush> tables, KeyedBuffer filled);
   Status CheckBytes(size_t bytes, std::string_view what, int64_t step) const;
   template <typename Table>
   std::vector<TableCount>& Counts(const KeyPartition& partition, int server, std::span<const Table> tables);
@@ -273,9 +274,8 @@ void RemoteStore::Calls::CancelPull(PullTicket ticket) {
   pulls_.erase(found);
 }
 
-KeyedBuffer RemoteStore::Calls::FillPush(int64_t step, int server, std::span<const TablePush> tables) {
-  KeyedBuffer filled = EncodePush(step, sequence_ + 1, static_cast<uint32_t>(options_.worker),
-                                  Counts(push_partition_, server, tables), dims_);
+KeyedBuffer RemoteStore::Calls::FillPush(const PushMessage& push, int server, std::span<const TablePush> tables) {
+  KeyedBuffer filled = EncodePush(push, Counts(push_partition_, server, tables), dims_);
   uint64_t* keys = filled.keys;
   float* gradients = filled.gradients;
   for (size_t i = 0; i < tables.size(); ++i) {
@@ -298,15 +298,20 @@ Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables)
   WEIR_RETURN_IF_ERROR(Split(tables, &push_partition_));
   // A worker that pushes without pulling must not run away from the others.
   if (step - kStepsAheadMax > applied_) WEIR_RETURN_IF_ERROR(Drain(step - kStepsAheadMax));
+  PushMessage push;
+  push.step = step;
+  push.sequence = sequence_ + 1;
+  push.unix_ms = options_.clock->UnixNanos() / kNanosPerMilli;  // one reading: all servers must hear the same
+  push.worker = static_cast<uint32_t>(options_.worker);
   std::vector<KeyedBuffer> filled(servers_->count());
   for (int server = 0; server < servers_->count(); ++server) {
-    filled[server] = FillPush(step, server, tables);
+    filled[server] = FillPush(push, server, tables);
     WEIR_RETURN_IF_ERROR(CheckBytes(filled[server].payload.size(), "push", step));
   }
   ++sequence_;
   for (int server = 0; server < servers_->count(); ++server) {
     if (servers_->is_local(server)) {
-      SendLocalPush(step, server, tables, std::move(filled[server]));
+      SendLocalPush(push, server, tables, std::move(filled[server]));
     } else {
       servers_->Send(nullptr, MessageType::kPush, server, std::move(filled[server].payload));
     }
@@ -314,12 +319,13 @@ Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables)
   return Status();
 }
 
-void RemoteStore::Calls::SendLocalPush(int64_t step, int server, std::span<const TablePush> tables,
+void RemoteStore::Calls::SendLocalPush(const PushMessage& push, int server, std::span<const TablePush> tables,
                                        KeyedBuffer filled) {
   OwnerRequest request;
   request.type = MessageType::kPush;
-  request.step = step;
-  request.sequence = sequence_;
+  request.step = push.step;
+  request.sequence = push.sequence;
+  request.unix_ms = push.unix_ms;
   const uint64_t* keys = filled.keys;
   const float* gradients = filled.gradients;
   for (size_t i = 0; i < tables.size(); ++i) {
@@ -429,9 +435,13 @@ Status RemoteStore::Load(int64_t step, const std::string& folder, std::span<cons
 Result<StoreStats> RemoteStore::Stats() {
   WEIR_ASSIGN_OR_RETURN(const auto call, calls_->CallAll(MessageType::kStats, 0, "", {}));
   StoreStats stats;
+  stats.tables.resize(calls_->num_tables());
   for (const OwnerReply& reply : call->replies) {
     stats.rows += reply.stats.rows;
     stats.bytes += reply.stats.bytes;
+    for (size_t i = 0; i < std::min(stats.tables.size(), reply.stats.tables.size()); ++i) {
+      stats.tables[i] += reply.stats.tables[i];
+    }
   }
   stats.bytes_sent = calls_->servers().bytes_sent();
   stats.bytes_received = calls_->servers().bytes_received();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "embeddings/store.h"
 #include "param_server/local_server.h"
@@ -26,6 +27,7 @@ struct RemoteStoreOptions {
   int64_t progress_ns = 600'000'000'000;
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
+  const Clock* clock = &SystemClock();  // tells the servers when steps are pushed; outlives the store
   // The server in this process, if there is one, and its index. It must outlive the store.
   LocalServer* colocated = nullptr;
   int colocated_index = -1;

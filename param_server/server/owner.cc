@@ -127,7 +127,8 @@ void Owner::ApplySteps() {
   while (merger_.complete()) {
     std::vector<OwnerRequest> pushes = merger_.Take();
     for (size_t w = 0; w < pushes.size(); ++w) step_pushes_[w] = std::move(pushes[w].pushes);
-    tables_.Apply(merger_.applied(), step_pushes_);
+    // Worker 0's clock, so that all servers take the step for as old.
+    tables_.Apply(merger_.applied(), step_pushes_, pushes[0].unix_ms);
     applied_ = merger_.applied();
     NoteProgress();
     for (OwnerRequest& push : pushes) {
@@ -195,6 +196,7 @@ void Owner::RunRequest(OwnerRequest* request) {
       case MessageType::kStats:
         for (int table = 0; table < tables_.num_tables(); ++table) reply.stats.rows += tables_.num_rows(table);
         reply.stats.bytes = tables_.bytes();
+        for (int table = 0; table < tables_.num_tables(); ++table) reply.stats.tables.push_back(tables_.stats(table));
         break;
       case MessageType::kHello:
         merger_.Join(request->worker);

@@ -81,6 +81,7 @@ Status Sessions::OnPush(const SessionPtr& session, Buffer payload) {
   request.worker = session->worker;
   request.step = push.step;
   request.sequence = push.sequence;
+  request.unix_ms = push.unix_ms;
   request.pushes = std::move(push.tables);
   auto held = std::make_shared<Buffer>(std::move(payload));
   // No answer: the next pull says that it was applied.

@@ -42,10 +42,10 @@ TEST(FrameTest, HeaderGoesThrough) {
   EXPECT_EQ(header->payload_crc32c, 6u);
 }
 
-// The bytes of version 1, so that two builds of it always understand each other.
+// The bytes of version 2, so that two builds of it always understand each other.
 TEST(FrameTest, HeaderIsTheDocumentedBytes) {
   const HeaderBytes bytes = EncodedHeader();
-  const uint8_t expected[52] = {'W', 'E', 'I', 'R', 1, 0, 3, 0, 100, 0, 0, 0, 0, 0, 0, 0, 77, 0,
+  const uint8_t expected[52] = {'W', 'E', 'I', 'R', 2, 0, 3, 0, 100, 0, 0, 0, 0, 0, 0, 0, 77, 0,
                                 0,   0,   0,   0,   0, 0, 5, 0, 0,   0, 6, 0, 0, 0, 9, 8, 7,  6,
                                 5,   4,   3,   2,   1, 0, 1, 2, 3,   4, 5, 6, 0, 0, 0, 0};
   EXPECT_EQ(std::memcmp(bytes.data(), expected, sizeof(expected)), 0);
@@ -56,11 +56,11 @@ TEST(FrameTest, EachRuleHasItsError) {
   bytes[0] = 'w';
   EXPECT_EQ(DecodeHeader(bytes, kToken, 100).status().code(), StatusCode::kDataLoss);
   bytes = EncodedHeader();
-  bytes[4] = 2;
+  bytes[4] = 1;
   Reseal(&bytes);
   const Status version = DecodeHeader(bytes, kToken, 100).status();
   EXPECT_EQ(version.code(), StatusCode::kUnimplemented);
-  EXPECT_THAT(version.message(), HasSubstr("expected 1, found 2"));
+  EXPECT_THAT(version.message(), HasSubstr("expected 2, found 1"));
   JobToken other = kToken;
   other[15] ^= 1;
   EXPECT_EQ(DecodeHeader(EncodedHeader(), other, 100).status().code(), StatusCode::kUnauthenticated);
@@ -121,7 +121,8 @@ TEST(MessageTest, PullGoesThrough) {
 
 Buffer SamplePush() {
   const TableCount counts[] = {{0, 2}, {1, 1}};
-  KeyedBuffer filled = EncodePush(8, 3, 1, counts, kDims);
+  KeyedBuffer filled =
+      EncodePush({.step = 8, .sequence = 3, .unix_ms = 1'700'000'000'123, .worker = 1, .tables = {}}, counts, kDims);
   for (int i = 0; i < 3; ++i) filled.keys[i] = 100 + i;
   for (int i = 0; i < 9; ++i) filled.gradients[i] = static_cast<float>(i) / 2;
   return std::move(filled.payload);
@@ -133,6 +134,7 @@ TEST(MessageTest, PushGoesThrough) {
   ASSERT_TRUE(push.ok()) << push.status().ToString();
   EXPECT_EQ(push->step, 8);
   EXPECT_EQ(push->sequence, 3u);
+  EXPECT_EQ(push->unix_ms, 1'700'000'000'123);
   EXPECT_EQ(push->worker, 1u);
   ASSERT_EQ(push->tables.size(), 2u);
   EXPECT_THAT(push->tables[0].keys, ::testing::ElementsAre(100, 101));
@@ -172,7 +174,11 @@ TEST(MessageTest, FilesStatsHeartbeatAndErrorGoThrough) {
   EXPECT_EQ(files->folder, "/a b/c");
   ASSERT_EQ(files->files.size(), 2u);
   EXPECT_EQ(files->files[1].rows(), 12u);
-  EXPECT_EQ(DecodeStats(EncodeStats({.rows = 5, .bytes = 6}).span())->bytes, 6);
+  const OwnerStats sent = {.rows = 5, .bytes = 6, .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}}};
+  const Buffer stats = EncodeStats(sent);
+  EXPECT_EQ(DecodeStats(stats.span())->bytes, 6);
+  EXPECT_EQ(DecodeStats(stats.span())->tables, sent.tables);
+  for (size_t size = 0; size < stats.size(); ++size) EXPECT_FALSE(DecodeStats(stats.span().first(size)).ok()) << size;
   EXPECT_EQ(DecodeHeartbeat(EncodeHeartbeat({.step = 5, .progress = 6}).span())->progress, 6u);
   EXPECT_EQ(*DecodeStep(EncodeStep(55).span()), 55);
   Status error;
@@ -219,7 +225,7 @@ void ExpectEncodesBack(const PullMessage& pull, std::span<const uint8_t> payload
 }
 
 void ExpectEncodesBack(const PushMessage& push, std::span<const uint8_t> payload) {
-  KeyedBuffer back = EncodePush(push.step, push.sequence, push.worker, Counts(push.tables), kDims);
+  KeyedBuffer back = EncodePush(push, Counts(push.tables), kDims);
   for (const TablePush& table : push.tables) {
     back.keys = std::copy(table.keys.begin(), table.keys.end(), back.keys);
     const size_t values = table.keys.size() * kDims[table.table];
@@ -227,7 +233,7 @@ void ExpectEncodesBack(const PushMessage& push, std::span<const uint8_t> payload
     if (values > 0) std::memcpy(back.gradients, table.gradients, values * sizeof(float));
     back.gradients += values;
   }
-  EXPECT_TRUE(SameBytes(back.payload.span(), WithoutReserved(payload, 24, push.tables.size()))) << "Push";
+  EXPECT_TRUE(SameBytes(back.payload.span(), WithoutReserved(payload, 32, push.tables.size()))) << "Push";
 }
 
 void ExpectSmallOnesEncodeBack(std::span<const uint8_t> payload) {

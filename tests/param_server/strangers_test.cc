@@ -191,7 +191,9 @@ class RawWorker {
     std::vector<TableCount> counts;
     for (const TablePush& push : data.pushes) counts.push_back({push.table, push.keys.size()});
     const auto dims = TableDims(TestTables());
-    KeyedBuffer filled = EncodePush(step, sequence, static_cast<uint32_t>(worker_), counts, dims);
+    KeyedBuffer filled = EncodePush(
+        {.step = step, .sequence = sequence, .unix_ms = 0, .worker = static_cast<uint32_t>(worker_), .tables = {}},
+        counts, dims);
     for (const TablePush& push : data.pushes) {
       filled.keys = std::copy(push.keys.begin(), push.keys.end(), filled.keys);
       filled.gradients = std::copy_n(push.gradients, push.keys.size() * dims[push.table], filled.gradients);
@@ -250,12 +252,24 @@ TEST(BadWorkerTest, EndsTheJobWithItsNameAndTheReason) {
   std::vector<BadFrame> frames;
   frames.push_back({"torn pull", RawSocket::Frame(MessageType::kPull, EncodeStep(1)), "cut short"});
   frames.push_back({"server's message", RawSocket::Frame(MessageType::kRows, {}), "a worker sent a Rows frame"});
-  frames.push_back({"sequence gap", RawSocket::Frame(MessageType::kPush, EncodePush(1, 7, 1, {}, dims).payload),
-                    "expected sequence number 1, found 7"});
-  frames.push_back({"step gap", RawSocket::Frame(MessageType::kPush, EncodePush(3, 1, 1, {}, dims).payload),
-                    "expected step 1, found step 3"});
-  frames.push_back({"other's push", RawSocket::Frame(MessageType::kPush, EncodePush(1, 1, 0, {}, dims).payload),
-                    "worker 1 pushes as worker 0"});
+  frames.push_back(
+      {"sequence gap",
+       RawSocket::Frame(
+           MessageType::kPush,
+           EncodePush({.step = 1, .sequence = 7, .unix_ms = 0, .worker = 1, .tables = {}}, {}, dims).payload),
+       "expected sequence number 1, found 7"});
+  frames.push_back(
+      {"step gap",
+       RawSocket::Frame(
+           MessageType::kPush,
+           EncodePush({.step = 3, .sequence = 1, .unix_ms = 0, .worker = 1, .tables = {}}, {}, dims).payload),
+       "expected step 1, found step 3"});
+  frames.push_back(
+      {"other's push",
+       RawSocket::Frame(
+           MessageType::kPush,
+           EncodePush({.step = 1, .sequence = 1, .unix_ms = 0, .worker = 0, .tables = {}}, {}, dims).payload),
+       "worker 1 pushes as worker 0"});
   frames.push_back({"shutdown", RawSocket::Frame(MessageType::kShutdown, {}, 1), "only worker 0"});
   for (uint64_t key = 0;; ++key) {
     if (VirtualShard(key, kShards) < kShards / 2) continue;

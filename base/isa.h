@@ -16,8 +16,9 @@ const char* IsaName(Isa isa);
 
 // A function marked so is compiled for that set; everything it calls is inlined, so that one body serves all three.
 #if defined(__x86_64__)
-#define WEIR_TARGET_AVX2 __attribute__((target("avx2"), flatten))
-#define WEIR_TARGET_AVX512 __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,prefer-vector-width=512"), flatten))
+#define WEIR_TARGET_AVX2 __attribute__((target("arch=x86-64-v3"), flatten))
+#define WEIR_TARGET_AVX512 \
+  __attribute__((target("arch=x86-64-v4,prefer-vector-width=512"), flatten))
 #else
 #define WEIR_TARGET_AVX2
 #define WEIR_TARGET_AVX512

@@ -1,9 +1,7 @@
 #include "embeddings/table.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstdlib>
-#include <utility>
+#include <cstring>
 
 #include <glog/logging.h>
 
@@ -11,182 +9,193 @@ namespace weir {
 namespace {
 
 constexpr size_t kCacheLineBytes = 64;
-// Big enough that a slab is nearly all huge pages whatever the stride.
-constexpr size_t kSlabBytesMax = 16 << 20;
-constexpr int64_t kRowsMax = (int64_t{1} << 32) - 1;
+constexpr uint32_t kRowsMax = kNoRow - 1;
 
-size_t RowStride(const RowLayout& layout) {
-  return (sizeof(Row) + layout.width() * sizeof(float) + alignof(Row) - 1) / alignof(Row) * alignof(Row);
+// Lines past the first few come by the hardware's own prefetch.
+inline void PrefetchLines(const char* begin, size_t size_bytes) {
+  const size_t ahead = std::min(size_bytes, 8 * kCacheLineBytes);
+  for (size_t at = 0; at < ahead; at += kCacheLineBytes) __builtin_prefetch(begin + at);
 }
 
-uint64_t* AllocateSlots(int log_capacity) {
-  const size_t bytes = sizeof(uint64_t) << log_capacity;
-  void* slots = std::aligned_alloc(kCacheLineBytes, bytes);
-  CHECK(slots != nullptr) << "expected " << bytes << " bytes of memory for a table's index, the system has none";
-  auto* begin = static_cast<uint64_t*>(slots);
-  std::fill_n(begin, size_t{1} << log_capacity, 0);
-  return begin;
-}
+struct FindArguments {
+  const KeyIndex* index;
+  const RowArray* weights;
+  const RowArray* records;  // null when records are not touched
+  std::span<const uint64_t> keys;
+  uint32_t* rows;
+  const std::function<void(size_t, size_t)>* visit;  // null: only rows are wanted
+};
+
+// Stages of a look-up, each a batch or more behind the one before, so that what a stage reads was asked for long ago
+// and many misses overlap at all times: the keys' home buckets are asked for; found rows are asked for, and the next
+// bucket for keys that were passed on; those are found; the batch is visited.
+template <typename Match>
+class Pipeline {
+ public:
+  explicit Pipeline(const FindArguments& find) : find_(find), size_(find.keys.size()) {}
+
+  __attribute__((always_inline)) void Run() {
+    const size_t batches = (size_ + kBatch - 1) / kBatch;
+    const size_t last_lag = find_.visit != nullptr ? kVisitLag : kPassedOnLag;
+    for (size_t stage = 0; stage < batches + last_lag; ++stage) {
+      if (stage < batches) AskForHomes(stage);
+      if (stage >= kHomeLag && stage < batches + kHomeLag) FindAtHome(stage - kHomeLag);
+      if (stage >= kPassedOnLag && stage < batches + kPassedOnLag) FindPassedOn(stage - kPassedOnLag);
+      if (stage >= kVisitLag && find_.visit != nullptr) Visit(stage - kVisitLag);
+    }
+  }
+
+ private:
+  static constexpr size_t kBatch = Table::kBatch;
+  static constexpr size_t kHomeLag = 2, kPassedOnLag = 3, kVisitLag = 5;
+  static constexpr size_t kRing = 4;  // batches whose probes are kept: more than kPassedOnLag
+
+  struct Batch {
+    KeyIndex::Probe probes[kBatch];
+    uint8_t passed_on[kBatch];
+    size_t num_passed_on;
+  };
+
+  size_t SizeOf(size_t batch) const { return std::min(kBatch, size_ - batch * kBatch); }
+
+  __attribute__((always_inline)) void AskForHomes(size_t batch) {
+    const uint64_t* keys = find_.keys.data() + batch * kBatch;
+    KeyIndex::Probe* probes = ring_[batch % kRing].probes;
+    const size_t n = SizeOf(batch);
+    for (size_t i = 0; i < n; ++i) {
+      probes[i] = find_.index->MakeProbe(keys[i]);
+      __builtin_prefetch(probes[i].home);
+    }
+  }
+
+  __attribute__((always_inline)) void FindAtHome(size_t batch) {
+    Batch& of = ring_[batch % kRing];
+    uint32_t* rows = find_.rows + batch * kBatch;
+    const size_t n = SizeOf(batch);
+    size_t num_passed_on = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const KeyIndex::Probe& probe = of.probes[i];
+      const uint32_t found = Match::Find(*probe.home, probe.shifted, probe.p, 0);
+      if (__builtin_expect(found != 0, 1)) {
+        rows[i] = probe.home->row(__builtin_ctz(found), probe.p);
+        AskForRow(rows[i]);
+        continue;
+      }
+      rows[i] = kNoRow;
+      if (!probe.MayBePassedOn()) continue;
+      __builtin_prefetch(probe.bucket(1));
+      of.passed_on[num_passed_on++] = static_cast<uint8_t>(i);
+    }
+    of.num_passed_on = num_passed_on;
+  }
+
+  __attribute__((always_inline)) void FindPassedOn(size_t batch) {
+    const Batch& of = ring_[batch % kRing];
+    for (size_t j = 0; j < of.num_passed_on; ++j) {
+      const size_t at = batch * kBatch + of.passed_on[j];
+      const uint32_t row = find_.index->FindPassedOn<Match>(of.probes[of.passed_on[j]], find_.keys[at]);
+      find_.rows[at] = row;
+      if (row != kNoRow) AskForRow(row);
+    }
+  }
+
+  __attribute__((always_inline)) void AskForRow(uint32_t row) const {
+    PrefetchLines(find_.weights->At(row), find_.weights->stride_bytes());
+    if (find_.records != nullptr) PrefetchLines(find_.records->At(row), find_.records->stride_bytes());
+  }
+
+  void Visit(size_t batch) const { (*find_.visit)(batch * kBatch, SizeOf(batch)); }
+
+  const FindArguments find_;
+  const size_t size_;
+  Batch ring_[kRing];
+};
+
+void FindScalar(const FindArguments& find) { Pipeline<ScalarMatch>(find).Run(); }
+#if defined(__x86_64__)
+WEIR_TARGET_AVX2 void FindAvx2(const FindArguments& find) { Pipeline<Avx2Match>(find).Run(); }
+WEIR_TARGET_AVX512 void FindAvx512(const FindArguments& find) { Pipeline<Avx512Match>(find).Run(); }
+#endif
 
 }  // namespace
 
-Table::Table(const RowLayout& layout, int virtual_shards)
-    : log_shards_(std::countr_zero(static_cast<unsigned>(virtual_shards))),
-      stride_(RowStride(layout)),
-      segments_(virtual_shards),
-      segment_rows_(virtual_shards) {
-  CHECK(std::has_single_bit(static_cast<unsigned>(virtual_shards))) << virtual_shards;
-  log_slab_rows_ = std::bit_width(std::max<size_t>(kSlabBytesMax / stride_, 1)) - 1;
-  slab_mask_ = (uint32_t{1} << log_slab_rows_) - 1;
-}
-
-Table::~Table() {
-  for (Segment segment : segments_) std::free(segment.slots());
-}
+Table::Table(const RowLayout& layout, int virtual_shards, TableMemory* memory, Isa isa)
+    : layout_(layout),
+      isa_(isa),
+      index_(virtual_shards, &memory->index),
+      weights_(layout.weight_bytes(), &memory->slabs),
+      records_(sizeof(RowRecord) + layout.state_width() * sizeof(float), &memory->slabs) {}
 
 int64_t Table::bytes() const {
-  const int64_t directory = segments_.size() * (sizeof(Segment) + sizeof(uint32_t));
-  if (slabs_.empty()) return index_bytes_ + directory;
-  const int64_t full = static_cast<int64_t>(slabs_.size()) - 1;
-  const int64_t last_bytes = (num_rows_ - (full << log_slab_rows_)) * stride_;
-  const bool small = full == 0 && last_bytes <= static_cast<int64_t>(kHugePageBytes);
-  const int64_t page = small ? kPageBytes : kHugePageBytes;
-  const int64_t resident = std::min<int64_t>((last_bytes + page - 1) / page * page, slabs_.back().size_bytes());
-  return index_bytes_ + directory + full * static_cast<int64_t>(slabs_.front().size_bytes()) + resident;
+  return index_.bytes() + weights_.bytes(rows_made_) + records_.bytes(rows_made_) +
+         static_cast<int64_t>(free_rows_.capacity() * sizeof(uint32_t));
 }
 
-inline Row* Table::Candidate(const Probe& probe) const {
-  if (probe.slots == nullptr) return nullptr;
-  for (uint32_t at = probe.home;; at = (at + 1) & probe.mask) {
-    const Slot slot = probe.slots[at];
-    if (slot == 0) return nullptr;
-    if (static_cast<uint32_t>(slot >> 32) == probe.tag) return RowAt(static_cast<uint32_t>(slot) - 1);
+void Table::Find(std::span<const uint64_t> keys, uint32_t* rows, Touch touch, const Visit* visit) const {
+  const FindArguments find = {&index_, &weights_, touch == Touch::kWeights ? nullptr : &records_, keys, rows, visit};
+  switch (isa_) {
+#if defined(__x86_64__)
+    case Isa::kAvx512:
+      return FindAvx512(find);
+    case Isa::kAvx2:
+      return FindAvx2(find);
+#endif
+    default:
+      return FindScalar(find);
   }
 }
 
-// Two keys of a shard may have the same tag: goes on past those whose key is another.
-Row* Table::FindSlow(const Probe& probe, uint64_t key) const {
-  if (probe.slots == nullptr) return nullptr;
-  for (uint32_t at = probe.home;; at = (at + 1) & probe.mask) {
-    const Slot slot = probe.slots[at];
-    if (slot == 0) return nullptr;
-    if (static_cast<uint32_t>(slot >> 32) != probe.tag) continue;
-    Row* row = RowAt(static_cast<uint32_t>(slot) - 1);
-    if (row->key == key) return row;
-  }
-}
-
-inline void Table::PrefetchRow(const Row* row) const {
-  // Lines past the first few come by the hardware's own prefetch.
-  const auto* p = reinterpret_cast<const char*>(row);
-  for (size_t at = 0; at < std::min<size_t>(stride_, 4 * kCacheLineBytes); at += kCacheLineBytes) {
-    __builtin_prefetch(p + at);
-  }
-  __builtin_prefetch(p + std::min<size_t>(stride_, 4 * kCacheLineBytes) - 1);
-}
-
-void Table::Find(std::span<const uint64_t> keys, const Row** rows) const {
-  Probe probes[kBatch];
+void Table::FindOrInsert(std::span<const uint64_t> keys, uint32_t* rows, bool* inserted) {
   for (size_t begin = 0; begin < keys.size(); begin += kBatch) {
     const size_t n = std::min<size_t>(kBatch, keys.size() - begin);
-    for (size_t i = 0; i < n; ++i) {
-      probes[i] = MakeProbe(keys[begin + i]);
-      __builtin_prefetch(probes[i].slots + probes[i].home);
-    }
-    for (size_t i = 0; i < n; ++i) {
-      const Row* row = Candidate(probes[i]);
-      if (row != nullptr) PrefetchRow(row);
-      rows[begin + i] = row;
-    }
-    for (size_t i = 0; i < n; ++i) {
-      const uint64_t key = keys[begin + i];
-      const Row*& row = rows[begin + i];
-      if (row != nullptr && row->key != key) row = FindSlow(probes[i], key);
-    }
-  }
-}
-
-void Table::FindOrInsert(std::span<const uint64_t> keys, Row** rows, bool* inserted) {
-  for (size_t begin = 0; begin < keys.size(); begin += kBatch) {
-    const size_t n = std::min<size_t>(kBatch, keys.size() - begin);
-    Find(keys.subspan(begin, n), const_cast<const Row**>(rows + begin));
+    Find(keys.subspan(begin, n), rows + begin, Touch::kWeightsAndRecord, nullptr);
+    bool made_some = false;
     for (size_t i = begin; i < begin + n; ++i) {
       inserted[i] = false;
-      if (rows[i] != nullptr) continue;
+      if (rows[i] != kNoRow) continue;
       // The same key may have been inserted earlier in this batch.
-      rows[i] = FindSlow(MakeProbe(keys[i]), keys[i]);
-      if (rows[i] != nullptr) continue;
+      if (made_some) rows[i] = index_.Find(keys[i]);
+      if (rows[i] != kNoRow) continue;
       rows[i] = Insert(keys[i]);
-      inserted[i] = true;
+      inserted[i] = made_some = true;
     }
   }
 }
 
-Row* Table::Insert(uint64_t key) {
-  Probe probe = MakeProbe(key);
-  // At most three quarters full: a miss then looks at a cache line or two.
-  if (probe.slots == nullptr || segment_rows_[probe.shard] + 1 > (uint64_t{probe.mask} + 1) / 4 * 3) {
-    Grow(probe.shard);
-    probe = MakeProbe(key);
+uint32_t Table::Insert(uint64_t key) {
+  uint32_t row;
+  if (!free_rows_.empty()) {
+    row = free_rows_.back();
+    free_rows_.pop_back();
+    std::memset(weights_.At(row), 0, weights_.stride_bytes());
+    std::memset(records_.At(row), 0, records_.stride_bytes());
+  } else {
+    CHECK_LT(rows_made_, kRowsMax) << "a table of one owner is full: use more servers";
+    row = rows_made_++;
+    weights_.GrowTo(rows_made_);
+    records_.GrowTo(rows_made_);
   }
-  Row* row = NewRow(key);
-  uint32_t at = probe.home;
-  while (probe.slots[at] != 0) at = (at + 1) & probe.mask;
-  probe.slots[at] = uint64_t{probe.tag} << 32 | static_cast<uint32_t>(num_rows_);
-  ++segment_rows_[probe.shard];
+  index_.Insert(key, row);
   return row;
 }
 
-Row* Table::NewRow(uint64_t key) {
-  CHECK_LT(num_rows_, kRowsMax) << "a table of one owner is full: use more servers";
-  if ((num_rows_ & slab_mask_) == 0) {
-    // Tables of few rows do without huge pages.
-    slabs_.emplace_back(stride_ << log_slab_rows_, slabs_.empty() ? kHugePageBytes : 0);
+int64_t Table::Erase(std::span<const uint64_t> keys) {
+  int64_t erased = 0;
+  for (uint64_t key : keys) {
+    const uint32_t row = index_.Erase(key);
+    if (row == kNoRow) continue;
+    free_rows_.push_back(row);
+    ++erased;
   }
-  Row* row = RowAt(static_cast<uint32_t>(num_rows_++));
-  row->key = key;
-  return row;
+  return erased;
 }
 
-void Table::Grow(uint32_t shard) {
-  const Segment old = segments_[shard];
-  const int log_capacity = old.packed == 0 ? kMinLogCapacity : old.log_capacity() + 1;
-  CHECK_LE(log_capacity, 32);
-  Slot* slots = AllocateSlots(log_capacity);
-  const uint64_t mask = (uint64_t{1} << log_capacity) - 1;
-  if (old.packed != 0) {
-    const size_t old_capacity = size_t{1} << old.log_capacity();
-    for (size_t i = 0; i < old_capacity; ++i) {
-      const Slot slot = old.slots()[i];
-      if (slot == 0) continue;
-      uint64_t at = slot >> 32 >> (32 - log_capacity);
-      while (slots[at] != 0) at = (at + 1) & mask;
-      slots[at] = slot;
-    }
-    index_bytes_ -= static_cast<int64_t>(old_capacity * sizeof(Slot));
-    std::free(old.slots());
-  }
-  index_bytes_ += static_cast<int64_t>(sizeof(Slot) << log_capacity);
-  segments_[shard].packed = reinterpret_cast<uintptr_t>(slots) | static_cast<uintptr_t>(log_capacity);
-}
-
-void Table::ShardRows(int virtual_shard, std::vector<const Row*>* rows) const {
-  rows->clear();
-  const Segment segment = segments_[virtual_shard];
-  if (segment.packed == 0) return;
-  std::vector<std::pair<uint64_t, const Row*>> keyed;
-  keyed.reserve(segment_rows_[virtual_shard]);
-  for (size_t i = 0; i < size_t{1} << segment.log_capacity(); ++i) {
-    const Slot slot = segment.slots()[i];
-    if (slot == 0) continue;
-    const Row* row = RowAt(static_cast<uint32_t>(slot) - 1);
-    __builtin_prefetch(row);
-    keyed.emplace_back(0, row);
-  }
-  for (auto& [key, row] : keyed) key = row->key;
-  std::sort(keyed.begin(), keyed.end());
-  rows->reserve(keyed.size());
-  for (const auto& [key, row] : keyed) rows->push_back(row);
+void Table::Reserve(int64_t rows) {
+  index_.Reserve(rows);
+  weights_.GrowTo(rows);
+  records_.GrowTo(rows);
+  weights_.Populate();
+  records_.Populate();
 }
 
 }  // namespace weir

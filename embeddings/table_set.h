@@ -12,22 +12,14 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "embeddings/row_layout.h"
+#include "embeddings/table_spec.h"
 #include "embeddings/table_stats.h"
 #include "proto/job.pb.h"
 
 namespace weir {
 
-// What a table is made from. The seed is a function of (train.seed, table name).
-struct TableSpec {
-  std::string name;
-  RowLayout layout;
-  InitializerConfig initializer;
-  OptimizerConfig optimizer;
-  uint64_t seed = 0;
-};
-
-// One per table of a resolved job, in its order.
-std::vector<TableSpec> TableSpecsFromJob(const Job& job);
+class OwnedTable;
+struct TableMemory;
 
 // The virtual shard of a key: the top log2(virtual_shards) bits of Fmix64(key). virtual_shards is a power of two.
 inline int VirtualShard(uint64_t key, int virtual_shards) {
@@ -54,7 +46,9 @@ class TableSet {
   const TableSpec& spec(int table) const { return specs_[table]; }
   int virtual_shards() const { return virtual_shards_; }
   int64_t num_rows(int table) const;
-  // Bytes held: index, rows, state, counts and steps, over all tables.
+  // Bytes held: index, rows, state, counts and steps.
+  int64_t bytes(int table) const;
+  // Over all tables, and what indexes may use again.
   int64_t bytes() const;
   TableStats stats(int table) const;
 
@@ -79,14 +73,11 @@ class TableSet {
   Status Load(int table, const RowBlock& block);
 
  private:
-  struct OwnedTable;
   struct Merge;
-
-  // One optimizer step on distinct keys; workers[i] is how many pushed keys[i], null for one each.
-  void Train(int table, int64_t step, std::span<const uint64_t> keys, const float* gradients, const uint32_t* workers);
 
   std::vector<TableSpec> specs_;
   int virtual_shards_;
+  std::unique_ptr<TableMemory> memory_;  // outlives the tables
   std::vector<std::unique_ptr<OwnedTable>> tables_;
   std::unique_ptr<Merge> merge_;  // scratch of Apply
 };

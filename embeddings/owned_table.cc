@@ -1,0 +1,210 @@
+#include "embeddings/owned_table.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "embeddings/bfloat16.h"
+#include "embeddings/dim_dispatch.h"
+
+namespace weir {
+namespace {
+
+std::vector<float> InitialState(const RowLayout& layout) {
+  std::vector<float> state;
+  for (const StateColumn& column : layout.state) state.insert(state.end(), column.width, column.initial);
+  return state;
+}
+
+bool IsBfloat16(const RowLayout& layout) { return layout.weight_type == TableConfig::BFLOAT16; }
+
+}  // namespace
+
+struct OwnedTable::Step {
+  int64_t step;
+  std::span<const uint64_t> keys;
+  const float* gradients;
+  const uint32_t* workers;
+
+  uint32_t pushes(size_t i) const { return workers == nullptr ? 1 : workers[i]; }
+};
+
+OwnedTable::OwnedTable(const TableSpec& spec, int virtual_shards, TableMemory* memory)
+    : spec_(spec),
+      virtual_shards_(virtual_shards),
+      table_(spec.layout, virtual_shards, memory),
+      initializer_(MakeRowInitializer(spec.initializer, spec.layout.dim, spec.seed)),
+      optimizer_(MakeRowOptimizer(spec.layout, spec.optimizer, spec.seed)),
+      initial_state_(InitialState(spec.layout)) {}
+
+OwnedTable::~OwnedTable() = default;
+
+void OwnedTable::ReadWeights(const void* weights, float* to) const {
+  const int dim = spec_.layout.dim;
+  if (IsBfloat16(spec_.layout)) return LoadBfloat16(weights, dim, to);
+  std::memcpy(to, weights, dim * sizeof(float));
+}
+
+void OwnedTable::WriteWeights(const float* from, void* weights) const {
+  const int dim = spec_.layout.dim;
+  if (IsBfloat16(spec_.layout)) return StoreBfloat16(from, dim, weights);
+  std::memcpy(weights, from, dim * sizeof(float));
+}
+
+void OwnedTable::InitialWeights(uint64_t key, float* to) const {
+  initializer_->Initialize(key, to);
+  if (!IsBfloat16(spec_.layout)) return;
+  for (int c = 0; c < spec_.layout.dim; ++c) to[c] = Bfloat16ToFloat(NearestBfloat16(to[c]));
+}
+
+void OwnedTable::Pull(std::span<const uint64_t> keys, float* rows) const {
+  rows_.resize(keys.size());
+  const bool bfloat16 = IsBfloat16(spec_.layout);
+  DispatchDim(spec_.layout.dim, [&](auto dim) {
+    const Table::Visit copy = [&](size_t begin, size_t size) {
+      for (size_t i = begin; i < begin + size; ++i) {
+        float* __restrict to = rows + i * dim;
+        if (rows_[i] == kNoRow) {
+          InitialWeights(keys[i], to);
+        } else if (bfloat16) {
+          LoadBfloat16(table_.weights(rows_[i]), dim, to);
+        } else {
+          const auto* __restrict from = static_cast<const float*>(table_.weights(rows_[i]));
+          for (int c = 0; c < dim; ++c) to[c] = from[c];
+        }
+      }
+    };
+    table_.Find(keys, rows_.data(), Table::Touch::kWeights, &copy);
+  });
+}
+
+void OwnedTable::Train(int64_t step_number, std::span<const uint64_t> keys, const float* gradients,
+                       const uint32_t* workers) {
+  const Step step = {step_number, keys, gradients, workers};
+  optimizer_->BeginStep(step_number);
+  rows_.resize(keys.size());
+  missing_.clear();
+  const Table::Visit train = [&](size_t begin, size_t size) {
+    // Runs of rows that are there: their gradients lie side by side.
+    size_t run = begin;
+    for (size_t i = begin; i < begin + size; ++i) {
+      if (rows_[i] != kNoRow) continue;
+      TrainFound(step, run, i);
+      missing_.push_back(static_cast<uint32_t>(i));
+      run = i + 1;
+    }
+    TrainFound(step, run, begin + size);
+  };
+  table_.Find(keys, rows_.data(), Table::Touch::kWeightsAndRecord, &train);
+  if (!missing_.empty()) MakeRows(step, missing_);
+}
+
+// Trains keys [begin, end) of the step, whose rows are in rows_.
+void OwnedTable::TrainFound(const Step& step, size_t begin, size_t end) {
+  if (begin == end) return;
+  refs_.resize(end - begin);
+  for (size_t i = begin; i < end; ++i) {
+    RowRecord* record = table_.record(rows_[i]);
+    record->set_last_step(step.step);
+    record->set_count(record->count() + step.pushes(i));
+    refs_[i - begin] = {table_.weights(rows_[i]), record->state(), step.keys[i]};
+  }
+  optimizer_->Update(refs_, step.gradients + begin * spec_.layout.dim);
+}
+
+// Makes rows for the keys of the step that have none, and trains them. missing: their places, ascending.
+void OwnedTable::MakeRows(const Step& step, std::span<const uint32_t> missing) {
+  const int dim = spec_.layout.dim;
+  for (size_t begin = 0; begin < missing.size(); begin += Table::kBatch) {
+    const size_t n = std::min(Table::kBatch, missing.size() - begin);
+    refs_.resize(n);
+    missing_gradients_.resize(n * dim);
+    for (size_t i = 0; i < n; ++i) {
+      const uint32_t at = missing[begin + i];
+      const uint32_t row = table_.Insert(step.keys[at]);
+      InitializeRow(step.keys[at], row);
+      RowRecord* record = table_.record(row);
+      record->set_last_step(step.step);
+      record->set_count(step.pushes(at));
+      refs_[i] = {table_.weights(row), record->state(), step.keys[at]};
+      std::copy_n(step.gradients + size_t{at} * dim, dim, missing_gradients_.data() + i * dim);
+    }
+    optimizer_->Update(refs_, missing_gradients_.data());
+  }
+}
+
+void OwnedTable::InitializeRow(uint64_t key, uint32_t row) {
+  if (IsBfloat16(spec_.layout)) {
+    std::vector<float> weights(spec_.layout.dim);
+    initializer_->Initialize(key, weights.data());
+    WriteWeights(weights.data(), table_.weights(row));
+  } else {
+    initializer_->Initialize(key, static_cast<float*>(table_.weights(row)));
+  }
+  std::copy(initial_state_.begin(), initial_state_.end(), table_.record(row)->state());
+}
+
+Status OwnedTable::Scan(int shard_begin, int shard_end, int64_t rows_max,
+                        const std::function<Status(const RowBlock&)>& visit) const {
+  const int dim = spec_.layout.dim;
+  const int state_width = spec_.layout.state_width();
+  std::vector<uint64_t> keys, counts;
+  std::vector<int64_t> last_steps;
+  std::vector<float> values;
+  auto flush = [&]() -> Status {
+    if (keys.empty()) return Status();
+    const RowBlock block = {static_cast<int64_t>(keys.size()), keys.data(), last_steps.data(), counts.data(),
+                            values.data()};
+    Status status = visit(block);
+    keys.clear(), counts.clear(), last_steps.clear(), values.clear();
+    return status;
+  };
+  // Far enough ahead that a row has come when its turn is.
+  constexpr size_t kAhead = 16;
+  std::vector<KeyIndex::Entry> entries;
+  for (int shard = shard_begin; shard < shard_end; ++shard) {
+    table_.ShardEntries(shard, &entries);
+    for (size_t i = 0; i < entries.size(); ++i) {
+      if (i + kAhead < entries.size()) table_.Prefetch(entries[i + kAhead].row);
+      const auto [key, row] = entries[i];
+      const RowRecord* record = table_.record(row);
+      keys.push_back(key);
+      last_steps.push_back(record->last_step());
+      counts.push_back(record->count());
+      values.resize(values.size() + dim + state_width);
+      float* to = values.data() + values.size() - dim - state_width;
+      ReadWeights(table_.weights(row), to);
+      std::copy_n(record->state(), state_width, to + dim);
+      if (static_cast<int64_t>(keys.size()) == rows_max) WEIR_RETURN_IF_ERROR(flush());
+    }
+  }
+  return flush();
+}
+
+Status OwnedTable::Load(const RowBlock& block) {
+  const int dim = spec_.layout.dim;
+  const int state_width = spec_.layout.state_width();
+  uint32_t rows[Table::kBatch];
+  bool inserted[Table::kBatch];
+  for (int64_t begin = 0; begin < block.num_rows; begin += Table::kBatch) {
+    const int64_t n = std::min<int64_t>(Table::kBatch, block.num_rows - begin);
+    table_.FindOrInsert(std::span(block.keys + begin, n), rows, inserted);
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t at = begin + i;
+      if (!inserted[i]) {
+        return AlreadyExists(
+            fmt::format("table {}: expected each key once, found key {} a second time", spec_.name, block.keys[at]));
+      }
+      RowRecord* record = table_.record(rows[i]);
+      record->set_last_step(block.last_steps[at]);
+      record->set_count(block.counts[at]);
+      const float* values = block.values + at * (dim + state_width);
+      WriteWeights(values, table_.weights(rows[i]));
+      std::copy_n(values + dim, state_width, record->state());
+    }
+  }
+  return Status();
+}
+
+}  // namespace weir

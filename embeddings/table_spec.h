@@ -1,0 +1,25 @@
+// TableSpec: what a table is made from.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "embeddings/row_layout.h"
+#include "proto/job.pb.h"
+
+namespace weir {
+
+// The seed is a function of (train.seed, table name).
+struct TableSpec {
+  std::string name;
+  RowLayout layout;
+  InitializerConfig initializer;
+  OptimizerConfig optimizer;
+  uint64_t seed = 0;
+};
+
+// One per table of a resolved job, in its order.
+std::vector<TableSpec> TableSpecsFromJob(const Job& job);
+
+}  // namespace weir

@@ -1,10 +1,7 @@
 // Distinct keys and gradient sums on batches of Criteo's shape: 26 features with a table each, keys by a Zipf law.
-#include <time.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <functional>
 #include <unordered_map>
 #include <vector>
@@ -13,6 +10,7 @@
 #include <glog/logging.h>
 
 #include "base/random.h"
+#include "bench/bench_line.h"
 #include "bench/table_bench.h"
 #include "data_loader/key.h"
 #include "embeddings/distinct.h"
@@ -29,7 +27,6 @@ constexpr double kZipf = 1.05;
 constexpr int kFeatures = static_cast<int>(kCardinality.size());
 constexpr int64_t kSamples = 4096;
 constexpr int kBatches = 16;  // more than a branch predictor learns by heart
-constexpr int kRounds = 5;
 constexpr double kKeysPerRound = static_cast<double>(kBatches) * kFeatures * kSamples;
 
 using Keys = std::vector<uint64_t>;
@@ -49,34 +46,6 @@ std::vector<Keys> DrawBatches() {
     }
   }
   return batches;
-}
-
-// Of this thread, so that other work on the machine shows as little as it can.
-double Now_ns() {
-  timespec time;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-}
-
-double Timed_ns(const std::function<void()>& run) {
-  const double start = Now_ns();
-  run();
-  return Now_ns() - start;
-}
-
-struct Best {
-  std::vector<double> rounds;  // ns a key
-  double min() const { return *std::min_element(rounds.begin(), rounds.end()); }
-  double max() const { return *std::max_element(rounds.begin(), rounds.end()); }
-};
-
-void Print(const char* bench, const std::string& name, const Best& found, const Best* other) {
-  fmt::print(
-      "{{\"bench\": \"{}\", \"case\": \"{}\", \"value\": {:.3f}, \"unit\": \"ns/key\", \"min\": {:.3f}, \"max\": "
-      "{:.3f}, \"against\": {}, \"ratio\": {}}}\n",
-      bench, name, found.min(), found.min(), found.max(), other != nullptr ? "\"std\"" : "null",
-      other != nullptr ? fmt::format("{:.3f}", other->min() / found.min()) : "null");
-  std::fflush(stdout);
 }
 
 // All tables of a batch, one after the other, as a step does.
@@ -148,21 +117,21 @@ void DistinctKeysBench() {
   OurDistinct ours;
   StdDistinct theirs;
   CHECK_EQ(ours.Run(batches.data()), theirs.Run(batches.data()));  // warms up both
-  Best our_best, their_best;
+  Rounds our_best, their_best;
   for (int round = 0; round < kRounds; ++round) {
     double our_ns = 0, their_ns = 0;
     // Turns are short, so that what slows the machine for a while slows both.
     for (int b = 0; b < kBatches; ++b) {
       const Keys* batch = &batches[static_cast<size_t>(b) * kFeatures];
       int64_t found = 0, expected = 0;
-      our_ns += Timed_ns([&] { found = ours.Run(batch); });
-      their_ns += Timed_ns([&] { expected = theirs.Run(batch); });
+      our_ns += TimedNanos([&] { found = ours.Run(batch); });
+      their_ns += TimedNanos([&] { expected = theirs.Run(batch); });
       CHECK_EQ(found, expected);
     }
-    our_best.rounds.push_back(our_ns / kKeysPerRound);
-    their_best.rounds.push_back(their_ns / kKeysPerRound);
+    our_best.Add(our_ns / kKeysPerRound);
+    their_best.Add(their_ns / kKeysPerRound);
   }
-  Print("distinct", "criteo_4096_zipf_1.05", our_best, &their_best);
+  PrintLine("distinct", "criteo_4096_zipf_1.05", "ns/key", our_best, "std", &their_best);
 }
 
 void GradientSumBench() {
@@ -171,9 +140,9 @@ void GradientSumBench() {
     NumberedBatch batch = NumberBatch(batches.data(), dim);
     const int64_t stride = int64_t{kFeatures} * dim;
     const std::vector<float> pooled_gradient(kSamples * stride, 0.5f);
-    Best best;
+    Rounds best;
     for (int round = 0; round <= kRounds; ++round) {
-      const double ns = Timed_ns([&] {
+      const double ns = TimedNanos([&] {
         for (int f = 0; f < kFeatures; ++f) {
           std::vector<float>& gradients = batch.gradients[f];
           std::fill(gradients.begin(), gradients.end(), 0.0f);
@@ -181,9 +150,9 @@ void GradientSumBench() {
                        pooled_gradient.data() + int64_t{f} * dim, stride, gradients.data());
         }
       });
-      if (round > 0) best.rounds.push_back(ns / (kFeatures * static_cast<double>(kSamples)));  // the first warms up
+      if (round > 0) best.Add(ns / (kFeatures * static_cast<double>(kSamples)));  // the first warms up
     }
-    Print("distinct", fmt::format("gradient_sum_dim_{}", dim), best, nullptr);
+    PrintLine("distinct", fmt::format("gradient_sum_dim_{}", dim), "ns/key", best, "", nullptr);
   }
 }
 

@@ -8,10 +8,13 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv="$root/.venv"
 stamp="$venv/weir-wheels"
 
-# The same names on Debian 12 and Ubuntu 24.04. docs/dependencies.md says what each is for.
+# The benches compare with Boost's newer maps; releases name the version.
+boost=libboost1.81-dev
+if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then boost=libboost1.83-dev; fi
+# Otherwise the same names on Debian 12 and Ubuntu 24.04. docs/dependencies.md says what each is for.
 packages="build-essential cmake ninja-build ccache git ca-certificates libopenmpi-dev openmpi-bin libprotobuf-dev
   protobuf-compiler libgflags-dev libgoogle-glog-dev libgtest-dev libgmock-dev libfmt-dev libasio-dev
-  libxxhash-dev librocksdb-dev python3-venv python3-dev"
+  libxxhash-dev librocksdb-dev libabsl-dev $boost python3-venv python3-dev"
 # To link and run, libtorch_cpu needs these two of torch's own requirements and no other.
 torch="torch==2.11.0"
 torch_minimum=("$torch" "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti==13.0.*")

@@ -24,15 +24,19 @@ Status ParseFlag(const CommandSyntax& syntax, std::span<const std::string> words
   }
   if (spec->value.empty()) {
     if (equals != std::string::npos) return InvalidArgument(fmt::format("--{} takes no value", name));
-    line->flags[name] = "";
+    line->flags[name] = {""};
     return Status();
   }
+  std::string value;
   if (equals != std::string::npos) {
-    line->flags[name] = word.substr(equals + 1);
+    value = word.substr(equals + 1);
   } else if (*at + 1 < words.size()) {
-    line->flags[name] = words[++*at];
+    value = words[++*at];
   }
-  if (line->flags[name].empty()) return InvalidArgument(fmt::format("--{} needs a value: {}", name, spec->value));
+  if (value.empty()) return InvalidArgument(fmt::format("--{} needs a value: {}", name, spec->value));
+  std::vector<std::string>& values = line->flags[name];
+  if (!spec->repeated) values.clear();
+  values.push_back(value);
   return Status();
 }
 
@@ -54,7 +58,12 @@ Status ParseWord(const CommandSyntax& syntax, const std::string& word, CommandLi
 
 std::string CommandLine::Flag(const std::string& name, const std::string& otherwise) const {
   const auto flag = flags.find(name);
-  return flag == flags.end() ? otherwise : flag->second;
+  return flag == flags.end() ? otherwise : flag->second.back();
+}
+
+std::vector<std::string> CommandLine::Flags(const std::string& name) const {
+  const auto flag = flags.find(name);
+  return flag == flags.end() ? std::vector<std::string>() : flag->second;
 }
 
 Result<CommandLine> ParseCommandLine(const CommandSyntax& syntax, std::span<const std::string> words) {

@@ -16,6 +16,7 @@ struct FlagSpec {
   std::string value;  // what the value is called in help; empty for a flag that takes none
   std::string help;
   bool required = false;
+  bool repeated = false;  // may be given several times; any other one holds its last value
 };
 
 // How many arguments of each kind a command takes.
@@ -29,12 +30,15 @@ struct CommandSyntax {
 
 struct CommandLine {
   std::string command;
-  std::vector<std::string> arguments;        // in order: a job's file, a checkpoint's path
-  std::vector<std::string> overrides;        // "train.epochs=3", as ReadJob takes them
-  std::map<std::string, std::string> flags;  // by name; "" for one without a value
+  std::vector<std::string> arguments;  // in order: a job's file, a checkpoint's path
+  std::vector<std::string> overrides;  // "train.epochs=3", as ReadJob takes them
+  // By name, in the order given; "" for one without a value.
+  std::map<std::string, std::vector<std::string>> flags;
 
   // The flag's value, or `otherwise` when it was not given.
   std::string Flag(const std::string& name, const std::string& otherwise = "") const;
+  // All values of a repeated flag.
+  std::vector<std::string> Flags(const std::string& name) const;
   bool HasFlag(const std::string& name) const { return flags.count(name) > 0; }
 };
 

@@ -97,11 +97,36 @@ Command TableReport() {
           RunTableReport};
 }
 
+Command TableSim() {
+  return {
+      {"table-sim",
+       1,
+       1,
+       true,
+       {{"policy", "TEXT", "a policy to try, as textproto (proto/table_sim.proto); may be given often", false, true},
+        {"policies", "FILE", "policies to try: policies { name: ... } policies { name: ... }", false},
+        {"rows", "N", "rows of data.train to replay; by default as many as training would read", false},
+        {"workers", "N", "workers that training would have (1): admission and counts see their pushes", false},
+        {"json", "", "JSON on stdout instead of text", false},
+        {"html", "FILE", "a page with pictures, beside what goes to stdout", false}}},
+      "JOB.textproto [--policy TEXT]... [--policies FILE] [--rows N] [--json] [--html FILE] [field.path=value ...]",
+      "tries policies for tables on a job's data, without training",
+      fmt::format(
+          "Replays the keys of data.train, in the order and with the hashing of training, against the job's own\n"
+          "tables and each policy, and prints rows, memory, hit rate, rejected values, evictions and collisions:\n"
+          "  --policy \"name: 'five' admission {{ count {{ threshold: 5 }} }}\"\n"
+          "  --policy \"name: 'small' memory: '64MiB' eviction {{ when_full: LEAST_RECENT }}\"\n"
+          "  --policy \"name: 'folded' tables: ['user', 'item'] buckets: 1000000\"\n"
+          "docs/operating.md explains the columns.\n{}",
+          kOverrideDetails),
+      RunTableSim};
+}
+
 }  // namespace
 
 const std::vector<Command>& Commands() {
-  static const std::vector<Command> commands = {Train(),    Eval(),   Predict(),    Export(),
-                                                Validate(), Doctor(), Checkpoint(), TableReport()};
+  static const std::vector<Command> commands = {Train(),  Eval(),       Predict(),     Export(),  Validate(),
+                                                Doctor(), Checkpoint(), TableReport(), TableSim()};
   return commands;
 }
 

@@ -19,6 +19,7 @@ int RunValidate(const CommandLine& line);
 int RunDoctor(const CommandLine& line);
 int RunCheckpoint(const CommandLine& line);
 int RunTableReport(const CommandLine& line);
+int RunTableSim(const CommandLine& line);
 
 struct Command {
   CommandSyntax syntax;

@@ -36,6 +36,15 @@ TEST(ParseCommandLine, TellsArgumentsFlagsAndOverridesApart) {
 
 TEST(ParseCommandLine, TakesFlagsWithEquals) { EXPECT_EQ(Parse(kPredict, {"out", "--out=a=b"})->Flag("out"), "a=b"); }
 
+TEST(ParseCommandLine, KeepsAllValuesOfARepeatedFlagAndTheLastOfOthers) {
+  const CommandSyntax syntax = {"sim", 0, 0, false, {{"policy", "TEXT", "", false, true}, {"out", "FILE", "", false}}};
+  const Result<CommandLine> line = Parse(syntax, {"--policy", "a", "--out", "x", "--policy=b", "--out=y"});
+  ASSERT_TRUE(line.ok()) << line.status().ToString();
+  EXPECT_THAT(line->Flags("policy"), ElementsAre("a", "b"));
+  EXPECT_THAT(line->Flags("out"), ElementsAre("y"));
+  EXPECT_TRUE(line->Flags("none").empty());
+}
+
 TEST(ParseCommandLine, AfterTwoDashesNothingIsAFlag) {
   const Result<CommandLine> line = Parse(kDiff, {"--", "-a", "--b"});
   ASSERT_TRUE(line.ok());

@@ -1,33 +1,14 @@
 """weir table-report on a trained run: text, JSON and a page that stands alone; errors for what cannot be read."""
 import glob
-import html.parser
 import json
 import os
 import subprocess
 import unittest
-import xml.etree.ElementTree
 
+import pages
 import runs
 
 TABLES = ["C1", "C2", "C3"]
-
-
-def check_page(test, path):
-    """The page is well-formed, both as XML and as HTML, and reads nothing from elsewhere. Returns its text."""
-    with open(path, encoding="utf-8") as f:
-        text = f.read()
-    root = xml.etree.ElementTree.fromstring(text)
-    name = "{http://www.w3.org/1999/xhtml}"
-    test.assertEqual(root.tag, name + "html")
-    test.assertEqual(list(root.iter(name + "script")), [])
-    for element in root.iter():
-        test.assertEqual({"src", "href"} & set(element.attrib), set(), element.tag)
-    html.parser.HTMLParser().feed(text)
-    test.assertGreater(len(list(root.iter("{http://www.w3.org/2000/svg}svg"))), 0)
-    for element in root.iter():
-        if element.tag.startswith("{http://www.w3.org/2000/svg}"):
-            test.assertNotRegex(" ".join(element.attrib.values()), r"\b(nan|-?inf)\b")
-    return root
 
 
 class TableReport(unittest.TestCase):
@@ -74,7 +55,7 @@ class TableReport(unittest.TestCase):
         page = self.space.path("report.html")
         done = runs.weir("table-report", self.out, "--html", page)
         self.assertEqual(done.returncode, 0, done.stderr)
-        text = "".join(check_page(self, page).itertext())
+        text = "".join(pages.check(self, page).itertext())
         for table in TABLES:
             self.assertIn("Table " + table, text)
 

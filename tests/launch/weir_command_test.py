@@ -20,7 +20,7 @@ class WeirCommand(unittest.TestCase):
         status, out, _ = weir("help")
         self.assertEqual(status, 0)
         for command in ["train", "eval", "predict", "export", "validate", "doctor", "checkpoint", "table-report",
-                        "help"]:
+                        "table-sim", "help"]:
             self.assertIn(f"\n  {command} ", out)
             if command != "help":
                 self.assertIn(f"usage: weir {command}", weir("help", command)[1])

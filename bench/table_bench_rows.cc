@@ -60,7 +60,7 @@ class FullTable {
   int64_t rows() const { return rows_; }
 
   void Fill() {
-    constexpr int64_t kBatch = 64;
+    constexpr int64_t kBatch = 512;
     uint64_t keys[kBatch];
     uint32_t rows[kBatch];
     bool inserted[kBatch];

@@ -12,23 +12,51 @@
 namespace weir {
 namespace {
 
+// The rounds of RandomBits(seed, kRowInit, key, column) that do not depend on both key and column are done beforehand.
+struct UniformDraw {
+  uint64_t key_round;     // of seed and key
+  const uint64_t* salts;  // [dim], of the columns
+  int dim;
+  float scale;
+};
+
+__attribute__((always_inline)) inline void DrawUniform(const UniformDraw& draw, float* __restrict weights) {
+  const uint64_t* __restrict salts = draw.salts;
+  for (int column = 0; column < draw.dim; ++column) {
+    const float unit = UnitFloat(SplitMix64(draw.key_round ^ salts[column]));
+    weights[column] = (unit * 2 - 1) * draw.scale;
+  }
+}
+
+void DrawUniformScalar(const UniformDraw& draw, float* weights) { DrawUniform(draw, weights); }
+WEIR_TARGET_AVX2 void DrawUniformAvx2(const UniformDraw& draw, float* weights) { DrawUniform(draw, weights); }
+WEIR_TARGET_AVX512 void DrawUniformAvx512(const UniformDraw& draw, float* weights) { DrawUniform(draw, weights); }
+
+auto UniformKernel(Isa isa) {
+  if (isa == Isa::kAvx512) return DrawUniformAvx512;
+  return isa == Isa::kAvx2 ? DrawUniformAvx2 : DrawUniformScalar;
+}
+
 // Column c of a key draws RandomBits(seed, kRowInit, key, c), to a float in [-scale, scale).
 class UniformInitializer : public RowInitializer {
  public:
-  UniformInitializer(const UniformConfig& config, int dim, uint64_t seed)
-      : dim_(dim), seed_(seed), scale_(static_cast<float>(config.scale())) {}
+  UniformInitializer(const UniformConfig& config, int dim, uint64_t seed, Isa isa)
+      : seed_round_(SplitMix64(seed ^ SplitMix64(static_cast<uint64_t>(RandomPurpose::kRowInit)))),
+        scale_(static_cast<float>(config.scale())),
+        draw_(UniformKernel(isa)) {
+    for (int column = 0; column < dim; ++column) salts_.push_back(SplitMix64(column ^ 0x5851f42d4c957f2dULL));
+    CHECK_EQ(SplitMix64(SplitMix64(seed_round_ ^ 1) ^ salts_[0]), RandomBits(seed, RandomPurpose::kRowInit, 1, 0));
+  }
 
   void Initialize(uint64_t key, float* weights) const override {
-    for (int column = 0; column < dim_; ++column) {
-      const float unit = UnitFloat(RandomBits(seed_, RandomPurpose::kRowInit, key, column));
-      weights[column] = (unit * 2 - 1) * scale_;
-    }
+    draw_({SplitMix64(seed_round_ ^ key), salts_.data(), static_cast<int>(salts_.size()), scale_}, weights);
   }
 
  private:
-  const int dim_;
-  const uint64_t seed_;
+  const uint64_t seed_round_;
   const float scale_;
+  void (*const draw_)(const UniformDraw&, float*);
+  std::vector<uint64_t> salts_;
 };
 
 // ln(x) for x > 0 by additions, multiplications and divisions alone: libm's differs in its last bit between processors.
@@ -98,11 +126,12 @@ class ConstantInitializer : public RowInitializer {
 
 }  // namespace
 
-std::unique_ptr<RowInitializer> MakeRowInitializer(const InitializerConfig& config, int dim, uint64_t table_seed) {
+std::unique_ptr<RowInitializer> MakeRowInitializer(const InitializerConfig& config, int dim, uint64_t table_seed,
+                                                   Isa isa) {
   switch (config.kind_case()) {
     case InitializerConfig::kUniform:
     case InitializerConfig::KIND_NOT_SET:
-      return std::make_unique<UniformInitializer>(config.uniform(), dim, table_seed);
+      return std::make_unique<UniformInitializer>(config.uniform(), dim, table_seed, isa);
     case InitializerConfig::kNormal:
       return std::make_unique<NormalInitializer>(config.normal(), dim, table_seed);
     case InitializerConfig::kConstant:

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/isa.h"
 #include "proto/job.pb.h"
 
 namespace weir {
@@ -19,6 +20,7 @@ class RowInitializer {
 };
 
 // By config.kind; uniform with its default scale where no kind is set.
-std::unique_ptr<RowInitializer> MakeRowInitializer(const InitializerConfig& config, int dim, uint64_t table_seed);
+std::unique_ptr<RowInitializer> MakeRowInitializer(const InitializerConfig& config, int dim, uint64_t table_seed,
+                                                   Isa isa = BestIsa());
 
 }  // namespace weir

@@ -146,8 +146,10 @@ void Table::Find(std::span<const uint64_t> keys, uint32_t* rows, Touch touch, co
 }
 
 void Table::FindOrInsert(std::span<const uint64_t> keys, uint32_t* rows, bool* inserted) {
-  for (size_t begin = 0; begin < keys.size(); begin += kBatch) {
-    const size_t n = std::min<size_t>(kBatch, keys.size() - begin);
+  // So many that looking them up runs at full speed, so few that their home buckets stay in the cache.
+  constexpr size_t kChunk = 16 * kBatch;
+  for (size_t begin = 0; begin < keys.size(); begin += kChunk) {
+    const size_t n = std::min(kChunk, keys.size() - begin);
     Find(keys.subspan(begin, n), rows + begin, Touch::kWeightsAndRecord, nullptr);
     bool made_some = false;
     for (size_t i = begin; i < begin + n; ++i) {

@@ -40,10 +40,15 @@ TEST(InitializerTest, IsAFunctionOfSeedAndKey) {
 }
 
 TEST(InitializerTest, UniformIsTheDocumentedDraw) {
-  const std::vector<float> weights = Weights(Uniform(0.25), 9, 11, 22);
-  for (int c = 0; c < 9; ++c) {
-    const float unit = UnitFloat(RandomBits(11, RandomPurpose::kRowInit, 22, c));
-    EXPECT_EQ(weights[c], (unit * 2 - 1) * 0.25f);
+  for (Isa isa : KnownIsas()) {
+    for (int dim : {1, 8, 33}) {
+      std::vector<float> weights(dim);
+      MakeRowInitializer(Uniform(0.25), dim, 11, isa)->Initialize(22, weights.data());
+      for (int c = 0; c < dim; ++c) {
+        const float unit = UnitFloat(RandomBits(11, RandomPurpose::kRowInit, 22, c));
+        EXPECT_EQ(weights[c], (unit * 2 - 1) * 0.25f) << IsaName(isa);
+      }
+    }
   }
 }
 

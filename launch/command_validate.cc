@@ -24,7 +24,7 @@ void PrintMemory(const Job& job) {
   fmt::print("\n# Memory of the tables over all servers, without the index:\n");
   fmt::print("# {:<24} {:>5} {:>7} {:>9} {:>14} {:>22}\n", "table", "dim", "state", "a row", "a million rows",
              "at most");
-  for (const TableMemory& memory : PredictTableMemory(job)) {
+  for (const PredictedMemory& memory : PredictTableMemory(job)) {
     const std::string most = memory.rows_max
                                  ? Bytes(static_cast<double>(*memory.rows_max) * static_cast<double>(memory.row_bytes))
                                  : "grows with the keys";

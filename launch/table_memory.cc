@@ -32,10 +32,10 @@ std::optional<uint64_t> RowsMax(const Job& job, const std::string& table) {
 
 }  // namespace
 
-std::vector<TableMemory> PredictTableMemory(const Job& job) {
-  std::vector<TableMemory> predictions;
+std::vector<PredictedMemory> PredictTableMemory(const Job& job) {
+  std::vector<PredictedMemory> predictions;
   for (const TableSpec& spec : TableSpecsFromJob(job)) {
-    TableMemory memory;
+    PredictedMemory memory;
     memory.table = spec.name;
     memory.dim = spec.layout.dim;
     memory.state_width = spec.layout.state_width();

@@ -11,7 +11,8 @@
 
 namespace weir {
 
-struct TableMemory {
+// Of one table.
+struct PredictedMemory {
   std::string table;
   int dim = 0;
   int state_width = 0;    // floats of optimizer state a row
@@ -21,6 +22,6 @@ struct TableMemory {
 };
 
 // One per table, in the job's order. `job` is resolved.
-std::vector<TableMemory> PredictTableMemory(const Job& job);
+std::vector<PredictedMemory> PredictTableMemory(const Job& job);
 
 }  // namespace weir

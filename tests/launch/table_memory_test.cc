@@ -21,7 +21,7 @@ output: "o"
 }
 
 TEST(PredictTableMemory, CountsKeyStepCountWeightsAndState) {
-  const std::vector<TableMemory> memory = PredictTableMemory(MakeJob(R"(features { name: "t" sparse {} })"));
+  const std::vector<PredictedMemory> memory = PredictTableMemory(MakeJob(R"(features { name: "t" sparse {} })"));
   ASSERT_EQ(memory.size(), 1u);
   EXPECT_EQ(memory[0].table, "t");
   EXPECT_EQ(memory[0].dim, 8);

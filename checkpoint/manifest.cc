@@ -11,6 +11,7 @@
 #include <google/protobuf/text_format.h>
 
 #include "base/crc32c.h"
+#include "base/write_file.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/step_folder.h"
 
@@ -185,10 +186,7 @@ Status WriteManifest(FileSystem* file_system, const std::string& folder, const M
     return ResourceExhausted(
         fmt::format("{}: expected at most {} bytes, found {}", path, kManifestBytesMax, bytes.size()));
   }
-  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, file_system->Create(path));
-  WEIR_RETURN_IF_ERROR(file->Append({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
-  WEIR_RETURN_IF_ERROR(file->Sync());
-  return file->Close();
+  return WriteFile(file_system, path, bytes);
 }
 
 Result<Manifest> ReadManifest(FileSystem* file_system, const std::string& path) {

@@ -1,10 +1,8 @@
 #include "checkpoint/shared_probe.h"
 
-#include <memory>
-#include <span>
-
 #include <fmt/format.h>
 
+#include "base/write_file.h"
 #include "checkpoint/step_folder.h"
 
 namespace weir {
@@ -21,10 +19,7 @@ std::string ProbePath(const std::string& root, const std::string& token) {
 Result<std::string> WriteProbe(FileSystem* file_system, const std::string& root) {
   WEIR_RETURN_IF_ERROR(file_system->CreateFolders(root));
   WEIR_ASSIGN_OR_RETURN(std::string token, MakeUuid());
-  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, file_system->Create(ProbePath(root, token)));
-  WEIR_RETURN_IF_ERROR(file->Append({reinterpret_cast<const uint8_t*>(token.data()), token.size()}));
-  WEIR_RETURN_IF_ERROR(file->Sync());
-  WEIR_RETURN_IF_ERROR(file->Close());
+  WEIR_RETURN_IF_ERROR(WriteFile(file_system, ProbePath(root, token), token));
   WEIR_RETURN_IF_ERROR(file_system->SyncFolder(root));
   return token;
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/write_file.h"
 #include "checkpoint/checkpoint.h"
 #include "launch/commands.h"
 #include "launch/table_report/report_views.h"
@@ -29,7 +30,8 @@ Status Report(const CommandLine& line) {
                           fmt::print(stderr, "{} rows of a table read\n", rows);
                         }));
   const ReportSubject subject = {checkpoint, manifest.step(), manifest.hash_rule().virtual_shards()};
-  if (line.HasFlag("html")) WEIR_RETURN_IF_ERROR(ReportPage(subject, tables).WriteTo(&files, line.Flag("html")));
+  if (line.HasFlag("html"))
+    WEIR_RETURN_IF_ERROR(WriteFile(&files, line.Flag("html"), ReportPage(subject, tables).Finish()));
   fmt::print("{}", line.HasFlag("json") ? ReportJson(subject, tables) : ReportText(subject, tables, !only.empty()));
   return Status();
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file_system.h"
+#include "base/write_file.h"
 #include "launch/commands.h"
 #include "launch/job_file.h"
 #include "launch/table_sim/policies.h"
@@ -71,7 +72,7 @@ Status Simulate(const CommandLine& line) {
   options.on_step = [&](int64_t steps, int64_t rows, int64_t in_all) { progress.Step(steps, rows, in_all); };
   WEIR_ASSIGN_OR_RETURN(const SimResult result, SimulateTables(job, policies, options));
   if (line.HasFlag("html")) {
-    WEIR_RETURN_IF_ERROR(SimPage("Tables of " + job.name(), result).WriteTo(&files, line.Flag("html")));
+    WEIR_RETURN_IF_ERROR(WriteFile(&files, line.Flag("html"), SimPage("Tables of " + job.name(), result).Finish()));
   }
   fmt::print("{}", line.HasFlag("json") ? SimJson(result) : SimText(result));
   return Status();

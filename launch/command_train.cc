@@ -6,6 +6,7 @@
 
 #include "base/file_lock.h"
 #include "base/file_system.h"
+#include "base/write_file.h"
 #include "launch/commands.h"
 #include "launch/job_file.h"
 #include "launch/rank_log.h"
@@ -32,10 +33,7 @@ Result<Job> ReadTrainingJob(const std::string& path, const std::vector<std::stri
 Status WriteResolvedJob(const Job& job) {
   FileSystem& files = LocalFileSystem();
   WEIR_RETURN_IF_ERROR(files.CreateFolders(job.output()));
-  WEIR_ASSIGN_OR_RETURN(auto file, files.Create(JoinPath(job.output(), "job.textproto")));
-  const std::string text = JobToText(job);
-  WEIR_RETURN_IF_ERROR(file->Append({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
-  return file->Close();
+  return WriteFile(&files, JoinPath(job.output(), "job.textproto"), JobToText(job));
 }
 
 std::string ReportLine(const TrainReport& report, int64_t peak_rss_bytes) {

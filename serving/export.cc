@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 
+#include "base/write_file.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/step_folder.h"
 #include "embeddings/table_set.h"
@@ -39,13 +40,6 @@ To score a sample:
    where `pooling` is MEAN), zeros if there are none, and write them to the columns [offset, offset + dim) of `pooled`.
 4. `torch.sigmoid(torch.jit.load("dense.pt")(numeric, pooled))`.
 )";
-
-Status WriteFile(FileSystem* file_system, const std::string& path, const std::string& bytes) {
-  WEIR_ASSIGN_OR_RETURN(auto file, file_system->Create(path));
-  WEIR_RETURN_IF_ERROR(file->Append({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
-  WEIR_RETURN_IF_ERROR(file->Sync());
-  return file->Close();
-}
 
 // "a/b/" -> "a/b".
 std::string WithoutTrailingSlash(std::string path) {

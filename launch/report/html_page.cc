@@ -1,7 +1,5 @@
 #include "launch/report/html_page.h"
 
-#include <memory>
-
 #include <fmt/format.h>
 
 namespace weir {
@@ -85,13 +83,5 @@ void HtmlPage::Figure(std::string_view svg, std::string_view caption) {
 void HtmlPage::EndFigures() { text_ += "</div>\n"; }
 
 std::string HtmlPage::Finish() const { return text_ + "</body>\n</html>\n"; }
-
-Status HtmlPage::WriteTo(FileSystem* file_system, const std::string& path) const {
-  const std::string bytes = Finish();
-  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, file_system->Create(path));
-  WEIR_RETURN_IF_ERROR(file->Append({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
-  WEIR_RETURN_IF_ERROR(file->Sync());
-  return file->Close();
-}
 
 }  // namespace weir

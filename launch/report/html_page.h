@@ -4,8 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/file_system.h"
-#include "base/status.h"
 #include "launch/report/text_grid.h"
 
 namespace weir {
@@ -26,8 +24,6 @@ class HtmlPage {
 
   // The whole page.
   std::string Finish() const;
-  // Writes it to `path`, synced.
-  Status WriteTo(FileSystem* file_system, const std::string& path) const;
 
  private:
   std::string text_;

@@ -1,5 +1,9 @@
 #include "launch/table_report/report_grids.h"
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace weir {
@@ -24,10 +28,60 @@ std::vector<std::string> Spread(const Distribution& values) {
   return cells;
 }
 
-std::string Shape(const Distribution& values) {
-  std::vector<double> heights;
-  for (const Distribution::Bin& bin : values.PowersOfTwo()) heights.push_back(static_cast<double>(bin.count));
-  return Sparkline(heights);
+// The histograms of one measure over all tables, on one scale.
+class Shapes {
+ public:
+  Shapes(std::span<const TableStatistics> tables, const Distribution TableStatistics::*measure) : measure_(measure) {
+    for (const TableStatistics& table : tables) {
+      for (const Distribution::Bin& bin : (table.*measure).PowersOfTwo()) {
+        if (bin.upper == 0) {
+          zeros_ = true;
+        } else {
+          lower_ = upper_ == 0 ? bin.lower : std::min(lower_, bin.lower);
+          upper_ = std::max(upper_, bin.upper);
+        }
+      }
+    }
+  }
+
+  TextGrid::Column column() const {
+    std::string title = "by powers of two:";
+    if (zeros_) title += upper_ > 0 ? " 0," : " 0";
+    if (upper_ > 0) title += fmt::format(" {} - {}", NumberText(lower_), NumberText(upper_));
+    return {title, Align::kLeft};
+  }
+  std::string Of(const TableStatistics& table) const {
+    std::vector<double> heights(zeros_ ? 1 : 0);
+    for (double lower = lower_; lower < upper_; lower *= 2) heights.push_back(0);
+    for (const Distribution::Bin& bin : (table.*measure_).PowersOfTwo()) {
+      const size_t at = bin.upper == 0 ? 0 : std::ilogb(bin.lower) - std::ilogb(lower_) + (zeros_ ? 1 : 0);
+      heights[at] = static_cast<double>(bin.count);
+    }
+    return Sparkline(heights);
+  }
+
+ private:
+  const Distribution TableStatistics::*measure_;
+  bool zeros_ = false;
+  double lower_ = 0, upper_ = 0;
+};
+
+TextGrid SpreadGrid(std::vector<std::string> more, const Shapes& shapes) {
+  std::vector<std::string> titles = {"min", "10 %", "50 %", "90 %", "99 %", "max", "mean"};
+  for (std::string& title : more) titles.push_back(std::move(title));
+  std::vector<TextGrid::Column> columns = Titles(std::move(titles));
+  columns.push_back(shapes.column());
+  return TextGrid(std::move(columns));
+}
+
+// One line of a SpreadGrid.
+void AddSpread(const TableStatistics& table, const Distribution& values, std::vector<std::string> more,
+               const Shapes& shapes, TextGrid* grid) {
+  std::vector<std::string> cells = {table.table};
+  for (std::string& cell : Spread(values)) cells.push_back(std::move(cell));
+  for (std::string& cell : more) cells.push_back(std::move(cell));
+  cells.push_back(shapes.Of(table));
+  grid->AddRow(std::move(cells));
 }
 
 std::vector<std::string> SizeCells(const std::string& name, int64_t rows, const TableStatistics& sizes) {
@@ -69,40 +123,31 @@ TextGrid SizeGrid(std::span<const TableStatistics> tables) {
 }
 
 TextGrid AgeGrid(std::span<const TableStatistics> tables) {
-  TextGrid grid(Titles({"min", "10 %", "50 %", "90 %", "99 %", "max", "mean", "by powers of two"}));
-  for (const TableStatistics& table : tables) {
-    std::vector<std::string> cells = {table.table};
-    for (std::string& cell : Spread(table.ages)) cells.push_back(std::move(cell));
-    cells.push_back(Shape(table.ages));
-    grid.AddRow(std::move(cells));
-  }
+  const Shapes shapes(tables, &TableStatistics::ages);
+  TextGrid grid = SpreadGrid({}, shapes);
+  for (const TableStatistics& table : tables) AddSpread(table, table.ages, {}, shapes, &grid);
   return grid;
 }
 
 TextGrid CountGrid(std::span<const TableStatistics> tables) {
-  TextGrid grid(Titles({"min", "10 %", "50 %", "90 %", "99 %", "max", "mean", "once", "by powers of two"}));
+  const Shapes shapes(tables, &TableStatistics::counts);
+  TextGrid grid = SpreadGrid({"once"}, shapes);
   for (const TableStatistics& table : tables) {
-    std::vector<std::string> cells = {table.table};
-    for (std::string& cell : Spread(table.counts)) cells.push_back(std::move(cell));
-    cells.push_back(ShareText(static_cast<double>(table.once_rows), static_cast<double>(table.rows)));
-    cells.push_back(Shape(table.counts));
-    grid.AddRow(std::move(cells));
+    AddSpread(table, table.counts, {ShareText(static_cast<double>(table.once_rows), static_cast<double>(table.rows))},
+              shapes, &grid);
   }
   return grid;
 }
 
 TextGrid NormGrid(std::span<const TableStatistics> tables) {
-  TextGrid grid(Titles({"min", "10 %", "50 %", "90 %", "99 %", "max", "mean", "zero rows", "zero weights", "NaN", "Inf",
-                        "by powers of two"}));
+  const Shapes shapes(tables, &TableStatistics::norms);
+  TextGrid grid = SpreadGrid({"zero rows", "zero weights", "NaN", "Inf"}, shapes);
   for (const TableStatistics& table : tables) {
-    std::vector<std::string> cells = {table.table};
-    for (std::string& cell : Spread(table.norms)) cells.push_back(std::move(cell));
-    cells.push_back(ShareText(static_cast<double>(table.zero_rows), static_cast<double>(table.rows)));
-    cells.push_back(ShareText(static_cast<double>(table.zero_weights), static_cast<double>(table.weights())));
-    cells.push_back(GroupedDigits(table.nan_weights));
-    cells.push_back(GroupedDigits(table.infinite_weights));
-    cells.push_back(Shape(table.norms));
-    grid.AddRow(std::move(cells));
+    AddSpread(table, table.norms,
+              {ShareText(static_cast<double>(table.zero_rows), static_cast<double>(table.rows)),
+               ShareText(static_cast<double>(table.zero_weights), static_cast<double>(table.weights())),
+               GroupedDigits(table.nan_weights), GroupedDigits(table.infinite_weights)},
+              shapes, &grid);
   }
   return grid;
 }

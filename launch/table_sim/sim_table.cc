@@ -27,7 +27,7 @@ SimTable::SimTable(const TableSpec& spec, int virtual_shards)
     : tables_({CountingSpec(spec)}, virtual_shards),
       row_bytes_more_(RowBytes(spec.layout) - RowBytes(CountingSpec(spec).layout)) {}
 
-int64_t SimTable::bytes() const { return tables_.bytes() + rows_max_ * row_bytes_more_; }
+int64_t SimTable::bytes() const { return tables_.bytes(0) + rows_max_ * row_bytes_more_; }
 
 void SimTable::Pull(std::span<const uint64_t> keys) {
   weights_.resize(keys.size());

@@ -1,13 +1,13 @@
 #include "embeddings/initializer.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <vector>
 
 #include <glog/logging.h>
 
 #include "base/random.h"
+#include "embeddings/portable_math.h"
 
 namespace weir {
 namespace {
@@ -59,22 +59,6 @@ class UniformInitializer : public RowInitializer {
   std::vector<uint64_t> salts_;
 };
 
-// ln(x) for x > 0 by additions, multiplications and divisions alone: libm's differs in its last bit between processors.
-double Log(double x) {
-  const uint64_t bits = std::bit_cast<uint64_t>(x);
-  int exponent = static_cast<int>(bits >> 52) - 1023;
-  double mantissa = std::bit_cast<double>((bits & 0xfffffffffffffULL) | 0x3ff0000000000000ULL);  // [1, 2)
-  if (mantissa > 1.4142135623730951) {
-    mantissa *= 0.5;
-    ++exponent;
-  }
-  // ln m = 2 atanh(t), |t| <= 0.172: the first term left out is below 1e-17.
-  const double t = (mantissa - 1) / (mantissa + 1);
-  double sum = 0;
-  for (int k = 21; k >= 1; k -= 2) sum = sum * t * t + 1.0 / k;
-  return exponent * 0.6931471805599453 + 2 * t * sum;
-}
-
 // Marsaglia's polar method: columns 2p and 2p + 1 come from one point in the unit disc. Attempt a draws
 // RandomBits(seed, kRowInit, key, a << 32 | p), each half a coordinate.
 class NormalInitializer : public RowInitializer {
@@ -100,7 +84,7 @@ class NormalInitializer : public RowInitializer {
       const double y = (static_cast<double>(bits & 0xffffffffU) + 0.5) * 0x1p-31 - 1;
       const double square = x * x + y * y;
       if (square >= 1) continue;
-      const double factor = std::sqrt(-2 * Log(square) / square);
+      const double factor = std::sqrt(-2 * PortableLog(square) / square);
       pair[0] = x * factor;
       pair[1] = y * factor;
       return;

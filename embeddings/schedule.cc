@@ -1,8 +1,8 @@
 #include "embeddings/schedule.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
+
+#include "embeddings/portable_math.h"
 
 namespace weir {
 namespace {
@@ -21,9 +21,9 @@ double DecayFactor(const ScheduleConfig& schedule, int64_t steps_after_warmup) {
     case ScheduleConfig::LINEAR:
       return 1 + (end - 1) * progress;
     case ScheduleConfig::COSINE:
-      return end + (1 - end) * 0.5 * (1 + std::cos(std::numbers::pi * progress));
+      return end + (1 - end) * 0.5 * (1 + PortableCosPi(progress));
     case ScheduleConfig::EXPONENTIAL:
-      return std::pow(std::max(end, kSmallestExponentialEnd), progress);
+      return PortableExp(progress * PortableLog(std::max(end, kSmallestExponentialEnd)));
   }
   return 1;
 }

@@ -8,23 +8,21 @@ namespace {
 
 class AdaGradRule {
  public:
-  explicit AdaGradRule(const OptimizerConfig& config)
-      : weight_decay_(static_cast<float>(config.weight_decay())), eps_(static_cast<float>(config.adagrad().eps())) {}
+  explicit AdaGradRule(const OptimizerConfig& config) : eps_(static_cast<float>(config.adagrad().eps())) {}
 
   void BeginStep(int64_t, double learning_rate) { learning_rate_ = static_cast<float>(learning_rate); }
 
   // state: the sum of squared gradients [dim].
-  template <bool kDecay, typename Dim>
+  template <typename Dim>
   void Row(Dim dim, float* __restrict weights, float* __restrict state, const float* __restrict gradient) const {
     for (int i = 0; i < dim; ++i) {
-      const float g = DecayedGradient<kDecay>(gradient, weights, weight_decay_, i);
+      const float g = gradient[i];
       state[i] = state[i] + g * g;
       weights[i] = weights[i] - learning_rate_ * g / (std::sqrt(state[i]) + eps_);
     }
   }
 
  private:
-  float weight_decay_;
   float eps_;
   float learning_rate_ = 0;
 };

@@ -9,7 +9,8 @@ namespace {
 
 const RowRule& FindRowRule(OptimizerConfig::RuleCase rule) {
   if (rule == OptimizerConfig::RULE_NOT_SET) return kRowWiseAdaGradRule;
-  for (const RowRule* known : {&kSgdRule, &kAdaGradRule, &kRowWiseAdaGradRule, &kAdamRule}) {
+  for (const RowRule* known :
+       {&kSgdRule, &kMomentumRule, &kAdaGradRule, &kRowWiseAdaGradRule, &kAdamRule, &kFtrlRule, &kGroupLassoFtrlRule}) {
     if (known->rule == rule) return *known;
   }
   LOG(FATAL) << "optimizer rule " << rule << " has no form for rows";

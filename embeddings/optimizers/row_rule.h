@@ -6,8 +6,11 @@
 #include <span>
 #include <vector>
 
+#include "embeddings/bfloat16.h"
 #include "embeddings/dim_dispatch.h"
+#include "embeddings/optimizers/row_gradient.h"
 #include "embeddings/optimizers/row_optimizer.h"
+#include "embeddings/optimizers/stochastic_rounding.h"
 #include "embeddings/schedule.h"
 
 namespace weir {
@@ -22,29 +25,37 @@ struct RowRule {
 };
 
 extern const RowRule kSgdRule;
+extern const RowRule kMomentumRule;
 extern const RowRule kAdaGradRule;
 extern const RowRule kRowWiseAdaGradRule;
 extern const RowRule kAdamRule;
-
-// The gradient that a rule sees at column i: L2 decay adds weight_decay * weight. Without decay nothing is added, so
-// that not even the sign of a zero changes.
-template <bool kDecay>
-inline float DecayedGradient(const float* gradient, const float* weights, float weight_decay, int i) {
-  if constexpr (kDecay) return gradient[i] + weight_decay * weights[i];
-  return gradient[i];
-}
+extern const RowRule kFtrlRule;
+extern const RowRule kGroupLassoFtrlRule;
 
 // Makes a RowOptimizer of a Rule with
 //   explicit Rule(const OptimizerConfig&);
 //   void BeginStep(int64_t step, double learning_rate);
-//   template <bool kDecay, typename Dim> void Row(Dim dim, float* weights, float* state, const float* gradient) const;
+//   template <typename Dim> void Row(Dim dim, float* weights, float* state, const float* gradient) const;
+// A row whose weights are float32 and whose gradient stays as it is is trained in place. Else weights and gradient pass
+// through scratch, which stays in the first cache.
 template <typename Rule>
 class RowOptimizerOf : public RowOptimizer {
  public:
-  RowOptimizerOf(const RowLayout& layout, const OptimizerConfig& config, Isa isa)
-      : dim_(layout.dim), isa_(isa), config_(config), rule_(config) {}
+  RowOptimizerOf(const RowLayout& layout, const OptimizerConfig& config, uint64_t table_seed, Isa isa)
+      : dim_(layout.dim),
+        isa_(isa),
+        bfloat16_(layout.weight_type == TableConfig::BFLOAT16),
+        config_(config),
+        prepare_(config),
+        rounding_(table_seed),
+        rule_(config),
+        weights_(layout.dim),
+        gradient_(layout.dim) {}
 
-  void BeginStep(int64_t step) override { rule_.BeginStep(step, LearningRate(config_, step)); }
+  void BeginStep(int64_t step) override {
+    rounding_.BeginStep(step);
+    rule_.BeginStep(step, LearningRate(config_, step));
+  }
 
   void Update(std::span<const RowRef> rows, const float* gradients) override {
     switch (isa_) {
@@ -57,35 +68,63 @@ class RowOptimizerOf : public RowOptimizer {
     }
   }
 
-  static std::unique_ptr<RowOptimizer> Make(const RowLayout& layout, const OptimizerConfig& config, uint64_t, Isa isa) {
-    return std::make_unique<RowOptimizerOf>(layout, config, isa);
+  static std::unique_ptr<RowOptimizer> Make(const RowLayout& layout, const OptimizerConfig& config, uint64_t table_seed,
+                                            Isa isa) {
+    return std::make_unique<RowOptimizerOf>(layout, config, table_seed, isa);
   }
 
  private:
-  WEIR_TARGET_AVX2 void UpdateAvx2(std::span<const RowRef> rows, const float* gradients) const {
-    Dispatch(rows, gradients);
-  }
-  WEIR_TARGET_AVX512 void UpdateAvx512(std::span<const RowRef> rows, const float* gradients) const {
+  WEIR_TARGET_AVX2 void UpdateAvx2(std::span<const RowRef> rows, const float* gradients) { Dispatch(rows, gradients); }
+  WEIR_TARGET_AVX512 void UpdateAvx512(std::span<const RowRef> rows, const float* gradients) {
     Dispatch(rows, gradients);
   }
 
-  void Dispatch(std::span<const RowRef> rows, const float* gradients) const {
-    const bool decay = config_.weight_decay() != 0;
-    DispatchDim(dim_, [&](auto dim) { decay ? Rows<true>(dim, rows, gradients) : Rows<false>(dim, rows, gradients); });
+  void Dispatch(std::span<const RowRef> rows, const float* gradients) {
+    const bool in_place = !bfloat16_ && !prepare_.changes();
+    DispatchDim(dim_, [&](auto dim) {
+      in_place ? TrainInPlace(dim, rows, gradients) : TrainThroughScratch(dim, rows, gradients);
+    });
   }
 
-  template <bool kDecay, typename Dim>
-  void Rows(Dim dim, std::span<const RowRef> rows, const float* gradients) const {
+  template <typename Dim>
+  void TrainInPlace(Dim dim, std::span<const RowRef> rows, const float* gradients) const {
     const Rule rule = rule_;  // a copy: the compiler then knows that writing rows does not change it
     for (size_t i = 0; i < rows.size(); ++i) {
-      rule.template Row<kDecay>(dim, static_cast<float*>(rows[i].weights), rows[i].state, gradients + i * dim);
+      rule.Row(dim, static_cast<float*>(rows[i].weights), rows[i].state, gradients + i * dim);
+    }
+  }
+
+  template <typename Dim>
+  void TrainThroughScratch(Dim dim, std::span<const RowRef> rows, const float* gradients) {
+    const Rule rule = rule_;
+    const RowGradient prepare = prepare_;
+    const StochasticRounding rounding = rounding_;
+    const bool bfloat16 = bfloat16_, changes = prepare_.changes();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const float* gradient = gradients + i * dim;
+      float* weights = static_cast<float*>(rows[i].weights);
+      if (bfloat16) {
+        weights = weights_.data();
+        LoadBfloat16(rows[i].weights, dim, weights);
+      }
+      if (changes) {
+        prepare.Prepare(dim, gradient, weights, gradient_.data());
+        gradient = gradient_.data();
+      }
+      rule.Row(dim, weights, rows[i].state, gradient);
+      if (bfloat16) rounding.Store(dim, rows[i].key, weights, rows[i].weights);
     }
   }
 
   const int dim_;
   const Isa isa_;
+  const bool bfloat16_;
   const OptimizerConfig config_;
+  const RowGradient prepare_;
+  StochasticRounding rounding_;
   Rule rule_;
+  std::vector<float> weights_;   // scratch, [dim]
+  std::vector<float> gradient_;  // scratch, [dim]
 };
 
 }  // namespace weir

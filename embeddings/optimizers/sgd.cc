@@ -6,20 +6,16 @@ namespace {
 
 class SgdRule {
  public:
-  explicit SgdRule(const OptimizerConfig& config) : weight_decay_(static_cast<float>(config.weight_decay())) {}
+  explicit SgdRule(const OptimizerConfig&) {}
 
   void BeginStep(int64_t, double learning_rate) { learning_rate_ = static_cast<float>(learning_rate); }
 
-  template <bool kDecay, typename Dim>
+  template <typename Dim>
   void Row(Dim dim, float* __restrict weights, float*, const float* __restrict gradient) const {
-    for (int i = 0; i < dim; ++i) {
-      const float g = DecayedGradient<kDecay>(gradient, weights, weight_decay_, i);
-      weights[i] = weights[i] - learning_rate_ * g;
-    }
+    for (int i = 0; i < dim; ++i) weights[i] = weights[i] - learning_rate_ * gradient[i];
   }
 
  private:
-  float weight_decay_;
   float learning_rate_ = 0;
 };
 

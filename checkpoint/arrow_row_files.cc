@@ -19,7 +19,8 @@ constexpr int64_t kBlockBytesTarget = 16 << 20;
 constexpr int64_t kBlockRowsMin = 256;
 
 int64_t RowBytes(const RowLayout& layout) {
-  return sizeof(uint64_t) + sizeof(int64_t) + sizeof(uint64_t) + layout.width() * sizeof(float);
+  return sizeof(uint64_t) + sizeof(int64_t) + sizeof(uint64_t) + layout.weight_bytes() +
+         layout.state_width() * sizeof(float);
 }
 
 int64_t BlockRows(const RowLayout& layout) {

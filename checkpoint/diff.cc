@@ -146,6 +146,8 @@ bool Differ::CompareLayouts(const TableSummary& a, const TableSummary& b) {
     for (const StateColumn& column : ValueColumns(LayoutOf(table))) {
       text += fmt::format("{}{}[{}]", text.empty() ? "" : ", ", column.name, column.width);
     }
+    if (table.weight_type() != TableConfig::FLOAT32)
+      text += fmt::format(", weights in {}", WeightTypeName(table.weight_type()));
     return text;
   };
   if (show(a) == show(b)) return true;

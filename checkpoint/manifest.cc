@@ -219,6 +219,7 @@ std::vector<DataFile> RowFilesOf(const Manifest& manifest, const std::string& ta
 RowLayout LayoutOf(const TableSummary& table) {
   RowLayout layout;
   layout.dim = table.dim();
+  layout.weight_type = table.weight_type();
   for (const StateSlot& slot : table.state()) layout.state.push_back({slot.name(), slot.width(), 0});
   return layout;
 }

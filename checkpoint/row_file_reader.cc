@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "checkpoint/arrow_io.h"
+#include "embeddings/bfloat16.h"
 #include "embeddings/table_set.h"
 
 namespace weir {
@@ -59,11 +60,18 @@ Status RowFileReader::View(RowBatch* rows) {
   rows->counts = static_cast<const arrow::UInt64Array&>(*batch.column(kCountColumn)).raw_values();
   for (int i = kFirstValueColumn; i < batch.num_columns(); ++i) {
     const auto& lists = static_cast<const arrow::FixedSizeListArray&>(*batch.column(i));
-    const auto& items = static_cast<const arrow::FloatArray&>(*lists.values());
+    const arrow::Array& items = *lists.values();
     if (items.null_count() != 0) {
       return DataLoss(fmt::format("{}: expected no null in column {}", path_, batch.column_name(i)));
     }
-    rows->columns.push_back(items.raw_values() + lists.value_offset(0));
+    if (items.type_id() == arrow::Type::UINT16) {
+      const uint16_t* halves = static_cast<const arrow::UInt16Array&>(items).raw_values() + lists.value_offset(0);
+      weights_.resize(rows->num_rows * lists.value_length());
+      for (size_t at = 0; at < weights_.size(); ++at) weights_[at] = Bfloat16ToFloat(halves[at]);
+      rows->columns.push_back(weights_.data());
+    } else {
+      rows->columns.push_back(static_cast<const arrow::FloatArray&>(items).raw_values() + lists.value_offset(0));
+    }
   }
   return Status();
 }

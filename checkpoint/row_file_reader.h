@@ -20,10 +20,12 @@ struct RowBatch {
   const uint64_t* keys = nullptr;       // [num_rows], by ascending (virtual shard, key)
   const int64_t* last_steps = nullptr;  // [num_rows]
   const uint64_t* counts = nullptr;     // [num_rows]
-  std::vector<const float*> columns;    // as ValueColumns: each [num_rows, width], row-major
+  // As ValueColumns: each [num_rows, width], row-major. bfloat16 weights are widened to float32, exactly.
+  std::vector<const float*> columns;
 };
 
-// One thread. Memory: one record batch. Errors name the file; after one the reader is of no use.
+// One thread. Memory: one record batch, and its bfloat16 weights widened. Errors name the file; after one the reader is
+// of no use.
 class RowFileReader {
  public:
   // Reads the file once whole to check it. `header` is what the file has to hold; its shards and table are the entry's.
@@ -47,6 +49,7 @@ class RowFileReader {
   const RowFileHeader header_;
   const uint64_t rows_expected_;
   const std::unique_ptr<Stream> stream_;
+  std::vector<float> weights_;  // of the batch, widened
   int next_batch_ = 0;
   uint64_t rows_read_ = 0;
   int last_shard_ = -1;  // of the row before, with its key

@@ -1,5 +1,6 @@
 #include "checkpoint/row_file_writer.h"
 
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -71,6 +72,18 @@ void RowFileWriter::SplitColumns(const RowBlock& block) {
   }
 }
 
+// The upper half of each, which is all of it.
+void RowFileWriter::NarrowWeights(const float* weights, int64_t size) {
+  bfloat16_.resize(size);
+  uint32_t lost = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    const uint32_t bits = std::bit_cast<uint32_t>(weights[i]);
+    bfloat16_[i] = static_cast<uint16_t>(bits >> 16);
+    lost |= bits & 0xffff;
+  }
+  CHECK_EQ(lost, 0u) << "table " << header_.table << ": weights that bfloat16 does not hold";
+}
+
 Status RowFileWriter::Append(const RowBlock& block) {
   CHECK_LE(block.num_rows, kRowsPerBatchMax) << header_.table;
   const int64_t rows = block.num_rows;
@@ -85,6 +98,10 @@ Status RowFileWriter::Append(const RowBlock& block) {
     const int64_t items = rows * columns_[c].width;
     const float* data = as_they_lie ? block.values : values_[c].data();
     auto item = View(arrow::float32(), items, data, items * sizeof(float));
+    if (c == 0 && header_.layout.weight_type == TableConfig::BFLOAT16) {
+      NarrowWeights(data, items);
+      item = View(arrow::uint16(), items, bfloat16_.data(), items * sizeof(uint16_t));
+    }
     const auto& type = stream_->schema->field(kFirstValueColumn + static_cast<int>(c))->type();
     arrays.push_back(arrow::ArrayData::Make(type, rows, {nullptr}, {std::move(item)}, 0));
   }

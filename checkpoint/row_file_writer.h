@@ -30,12 +30,14 @@ class RowFileWriter {
   struct Stream;
   RowFileWriter(RowFileHeader header, std::string name, std::unique_ptr<Stream> stream);
   void SplitColumns(const RowBlock& block);
+  void NarrowWeights(const float* weights, int64_t size);
 
   const RowFileHeader header_;
   const std::string name_;
   const std::vector<StateColumn> columns_;
   const std::unique_ptr<Stream> stream_;
   std::vector<std::vector<float>> values_;  // one per column, each [rows, width]; unused when weights are all
+  std::vector<uint16_t> bfloat16_;          // the weights [rows, dim], where they are stored so
   uint64_t rows_ = 0;
 };
 

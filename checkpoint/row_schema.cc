@@ -16,6 +16,16 @@ std::shared_ptr<arrow::KeyValueMetadata> MakeMetadata(const RowFileHeader& heade
        std::to_string(header.virtual_shards), std::to_string(header.shards.begin), std::to_string(header.shards.end)});
 }
 
+// What the metadata of the column of weights say; float32 where they say nothing.
+constexpr char kWeightTypeKey[] = "weir.weight_type";
+
+std::string WeightTypeOf(const arrow::Schema& schema) {
+  const std::shared_ptr<arrow::Field> weights = schema.GetFieldByName("weights");
+  if (weights == nullptr || weights->metadata() == nullptr) return WeightTypeName(TableConfig::FLOAT32);
+  const int at = weights->metadata()->FindKey(kWeightTypeKey);
+  return at < 0 ? WeightTypeName(TableConfig::FLOAT32) : weights->metadata()->value(at);
+}
+
 std::string Describe(const arrow::Schema& schema) {
   std::string text;
   for (const auto& field : schema.fields()) {
@@ -41,6 +51,12 @@ std::shared_ptr<arrow::Schema> MakeRowSchema(const RowFileHeader& header) {
   for (const StateColumn& column : ValueColumns(header.layout)) {
     fields.push_back(arrow::field(column.name, arrow::fixed_size_list(item, column.width), false));
   }
+  if (header.layout.weight_type == TableConfig::BFLOAT16) {
+    auto half = arrow::field("item", arrow::uint16(), false);
+    auto type_name = arrow::key_value_metadata({kWeightTypeKey}, {WeightTypeName(header.layout.weight_type)});
+    fields[kFirstValueColumn] =
+        arrow::field("weights", arrow::fixed_size_list(half, header.layout.dim), false, std::move(type_name));
+  }
   return arrow::schema(std::move(fields), MakeMetadata(header));
 }
 
@@ -56,6 +72,12 @@ Status CheckRowSchema(const std::string& path, const arrow::Schema& found, const
     std::string message = fmt::format("{}: expected {} \"{}\", found {}", path, name, value, found_value);
     bool other_job = at >= 0 && (name == "weir.format_version" || name == "weir.dim" || name == "weir.virtual_shards");
     return other_job ? FailedPrecondition(message) : DataLoss(message);
+  }
+  const std::string found_type = WeightTypeOf(found), expected_type = WeightTypeName(expected.layout.weight_type);
+  if (found_type != expected_type) {
+    return FailedPrecondition(
+        fmt::format("{}: expected the weights of table \"{}\" in {}, as its weight_type is, found {}", path,
+                    expected.table, expected_type, found_type));
   }
   if (!found.Equals(*schema, /*check_metadata=*/false)) {
     return FailedPrecondition(fmt::format("{}: rows of table \"{}\" have another layout: expected ({}), found ({})",

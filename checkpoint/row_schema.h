@@ -30,13 +30,14 @@ struct RowFileHeader {
   int virtual_shards = 0;
 };
 
-// "weights", "state.sum", ... in the order of the file; initial is of no meaning here.
+// "weights", "state.sum", ... in the order of the file; initial is of no meaning here. All are float32, but for the
+// weights of a layout with bfloat16 ones, which lie in the file as the 16 bits of each.
 std::vector<StateColumn> ValueColumns(const RowLayout& layout);
 
 std::shared_ptr<arrow::Schema> MakeRowSchema(const RowFileHeader& header);
 
-// Whether a file's schema is the one `expected` makes. FailedPrecondition for another layout or number of virtual
-// shards, DataLoss for a file of another table or shards than the manifest says. `path` is for messages.
+// Whether a file's schema is the one `expected` makes. FailedPrecondition for another layout, type of weights or number
+// of virtual shards, DataLoss for a file of another table or shards than the manifest says. `path` is for messages.
 Status CheckRowSchema(const std::string& path, const arrow::Schema& found, const RowFileHeader& expected);
 
 }  // namespace weir

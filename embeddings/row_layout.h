@@ -34,6 +34,9 @@ struct RowLayout {
   int weight_bytes() const { return dim * (weight_type == TableConfig::BFLOAT16 ? 2 : 4); }
 };
 
+// "float32" or "bfloat16".
+const char* WeightTypeName(TableConfig::WeightType type);
+
 // The layout of a table of the job whose optimizer is `optimizer`.
 RowLayout MakeRowLayout(int dim, const OptimizerConfig& optimizer,
                         TableConfig::WeightType weight_type = TableConfig::FLOAT32);

@@ -107,6 +107,8 @@ void SummariseTables(const Job& job, std::span<const DataFile> files, Manifest* 
     TableSummary* summary = manifest->add_tables();
     summary->set_name(spec.name);
     summary->set_dim(spec.layout.dim);
+    // Left out where it is the default, which older readers do not know.
+    if (spec.layout.weight_type != TableConfig::FLOAT32) summary->set_weight_type(spec.layout.weight_type);
     uint64_t rows = 0;
     for (const DataFile& file : files) {
       if (file.table() == spec.name) rows += file.rows();

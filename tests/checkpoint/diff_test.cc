@@ -56,6 +56,18 @@ TEST(Diff, NamesTableKeyShardColumnAndBothValues) {
               ElementsAre(HasSubstr(", last_step: 4 and 1")));
 }
 
+TEST(Diff, ReadsBfloat16AndTellsItFromFloat32) {
+  TestCheckpoint a = MakeTestCheckpoint(6);
+  a.tables[0].layout.weight_type = TableConfig::BFLOAT16;
+  EXPECT_THAT(*Diff(a, a), ElementsAre());
+  TestCheckpoint b = a;
+  RowOf(&b, 0, 4).values[1] = 2;
+  EXPECT_THAT(*Diff(a, b), ElementsAre(HasSubstr("weights[1]: -1 (0xbf800000) and 2 (0x40000000)")));
+  EXPECT_THAT(*Diff(MakeTestCheckpoint(6), a),
+              ElementsAre(AllOf(HasSubstr("table \"user\": layout weights[2], state.exp_avg[2], state.sum[1] and"),
+                                HasSubstr("weights in bfloat16"))));
+}
+
 TEST(Diff, NamesMissingRowsOnEitherSide) {
   EXPECT_THAT(DiffOf([](TestCheckpoint* b) { b->tables[0].rows.pop_back(); }),
               ElementsAre(AllOf(HasSubstr("key 308841"), HasSubstr("only in "), HasSubstr("/a/step-6"))));

@@ -105,6 +105,49 @@ TEST_F(RowFileTest, RefusesRowsOutOfOrderOrPlace) {
   EXPECT_THAT(status.message(), HasSubstr("expected keys of virtual shards [2, 5), found key"));
 }
 
+TEST_F(RowFileTest, BFloat16WeightsKeepTheirBits) {
+  for (const bool with_state : {true, false}) {
+    header_.layout = {4, {}, TableConfig::BFLOAT16};
+    if (with_state) header_.layout.state = {{"sum", 1, 0}};
+    std::vector<TestRow> rows = Sorted();
+    std::mt19937_64 random(5);
+    for (TestRow& row : rows) {
+      row.values.resize(header_.layout.width());
+      for (float& value : row.values) {
+        const auto bits = static_cast<uint32_t>(random());  // NaN and infinities among them
+        std::memcpy(&value, &bits, sizeof(value));
+      }
+      for (int i = 0; i < 4; ++i) {
+        uint32_t bits;
+        std::memcpy(&bits, &row.values[i], sizeof(bits));
+        bits &= 0xffff0000;
+        std::memcpy(&row.values[i], &bits, sizeof(bits));
+      }
+    }
+    const DataFile entry = *Write(rows);
+    std::vector<TestRow> read;
+    Status status = ReadAs(entry, header_, &read);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    ASSERT_EQ(read.size(), rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_EQ(std::memcmp(read[i].values.data(), rows[i].values.data(), rows[i].values.size() * 4), 0) << i;
+    }
+    RowFileHeader wide = header_;
+    wide.layout.weight_type = TableConfig::FLOAT32;
+    Status refused = ReadAs(entry, wide);
+    EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
+    EXPECT_THAT(refused.message(),
+                HasSubstr("expected the weights of table \"user\" in float32, as its weight_type is, "
+                          "found bfloat16"));
+    for (TestRow& row : rows) std::fill(row.values.begin(), row.values.end(), 1.0f);
+    const uint64_t narrow_bytes = Write(rows)->bytes();
+    std::swap(wide, header_);
+    const DataFile wide_entry = *Write(rows);
+    EXPECT_GT(wide_entry.bytes(), narrow_bytes);
+    EXPECT_THAT(ReadAs(wide_entry, wide).message(), HasSubstr("in bfloat16, as its weight_type is, found float32"));
+  }
+}
+
 TEST_F(RowFileTest, RefusesAnotherLayout) {
   const DataFile entry = *Write(Sorted());
   auto read_as = [&](const RowLayout& layout, int virtual_shards) {

@@ -92,6 +92,7 @@ inline Manifest ManifestOf(const TestCheckpoint& checkpoint) {
     TableConfig* config = job->add_tables();
     config->set_name(table.name);
     config->set_dim(table.layout.dim);
+    if (table.layout.weight_type != TableConfig::FLOAT32) summary->set_weight_type(table.layout.weight_type);
     for (const StateColumn& column : table.layout.state) {
       StateSlot* slot = summary->add_state();
       slot->set_name(column.name);

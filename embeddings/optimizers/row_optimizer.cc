@@ -20,7 +20,6 @@ const RowRule& FindRowRule(OptimizerConfig::RuleCase rule) {
 
 std::unique_ptr<RowOptimizer> MakeRowOptimizer(const RowLayout& layout, const OptimizerConfig& config,
                                                uint64_t table_seed, Isa isa) {
-  CHECK_EQ(layout.state_width(), RowLayout{.state = RowStateColumns(layout.dim, config)}.state_width());
   return FindRowRule(config.rule_case()).make(layout, config, table_seed, isa);
 }
 

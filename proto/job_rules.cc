@@ -201,13 +201,20 @@ void CheckOptimizer(const OptimizerConfig& optimizer, const std::string& path, J
   if (optimizer.schedule().decay() != ScheduleConfig::NONE && optimizer.schedule().decay_steps() == 0) {
     errors->Add(path + ".schedule.decay", "needs decay_steps of at least 1");
   }
+  if ((optimizer.has_ftrl() || optimizer.has_group_lasso_ftrl()) && optimizer.learning_rate() == 0) {
+    errors->Add(path + ".learning_rate", "is 0, expected more: it is the alpha of FTRL, which divides by it");
+  }
 }
 
 void CheckOptimizers(const Job& job, JobErrors* errors) {
   CheckOptimizer(job.optimizers().rows(), "optimizers.rows", errors);
   CheckOptimizer(job.optimizers().dense(), "optimizers.dense", errors);
-  if (job.optimizers().dense().has_rowwise_adagrad()) {
-    errors->Add("optimizers.dense.rowwise_adagrad", "is for rows only: expected sgd, adagrad or adam");
+  const OptimizerConfig& dense = job.optimizers().dense();
+  for (const auto& [name, is_set] :
+       {std::pair("rowwise_adagrad", dense.has_rowwise_adagrad()), std::pair("ftrl", dense.has_ftrl()),
+        std::pair("group_lasso_ftrl", dense.has_group_lasso_ftrl())}) {
+    if (!is_set) continue;
+    errors->Add(fmt::format("optimizers.dense.{}", name), "is for rows only: expected sgd, momentum, adagrad or adam");
   }
 }
 

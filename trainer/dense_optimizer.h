@@ -1,5 +1,5 @@
 // DenseOptimizer: learns the dense parameters, all of them in one call over their flat buffer. Rules and names are
-// PyTorch's (SGD, Adam with L2 weight decay, Adagrad).
+// PyTorch's (SGD with and without momentum, Adam and AMSGrad with L2 weight decay, Adagrad).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace weir {
 
 // A state of the rule, as long as the flat buffer of parameters.
 struct DenseState {
-  std::string name;  // PyTorch's: "sum", "exp_avg", "exp_avg_sq"
+  std::string name;  // PyTorch's: "sum", "momentum_buffer", "exp_avg"
   std::vector<float> values;
 };
 
@@ -24,7 +24,8 @@ class DenseOptimizer {
  public:
   virtual ~DenseOptimizer() = default;
 
-  // values, gradients: [size]. `step` is the global step, 1-based.
+  // Clips the gradients as configured, then runs the rule. values, gradients: [size]. `step` is the global step,
+  // 1-based.
   virtual void Step(int64_t step, std::span<float> values, std::span<const float> gradients) = 0;
 
   // For checkpoints: to read and, on resume, to fill.

@@ -1,5 +1,6 @@
 #include "proto/job_text.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
@@ -137,7 +138,13 @@ TEST(ReadJob, RefusesWhatHasNoMeaning) {
   EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"y\" negative: \"a\"")),
               HasSubstr("data.label.negative is set without data.label.positive"));
   EXPECT_THAT(ErrorOf(With("deepfm { hidden: [8, 4] }", "")), HasSubstr("model names no model"));
-  EXPECT_THAT(ErrorOf(kSmall, {"optimizers.dense.rowwise_adagrad={}"}), HasSubstr("is for rows only"));
+  for (const char* rule : {"rowwise_adagrad", "ftrl", "group_lasso_ftrl"}) {
+    EXPECT_THAT(ErrorOf(kSmall, {fmt::format("optimizers.dense.{}={{}}", rule)}),
+                HasSubstr(fmt::format("optimizers.dense.{} is for rows only", rule)));
+    if (rule[0] == 'r') continue;
+    EXPECT_THAT(ErrorOf(kSmall, {fmt::format("optimizers.rows.{}={{}}", rule), "optimizers.rows.learning_rate=0"}),
+                HasSubstr("optimizers.rows.learning_rate is 0, expected more: it is the alpha of FTRL"));
+  }
   EXPECT_THAT(ErrorOf(kSmall, {"optimizers.rows.schedule.decay=COSINE"}), HasSubstr("needs decay_steps"));
   EXPECT_THAT(ErrorOf(kSmall, {"data.csv.header=false"}), HasSubstr("expected data.csv.column_names"));
   EXPECT_THAT(ErrorOf(kSmall, {"data.csv.delimiter=ab"}), HasSubstr("expected one character"));

@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/nn/utils/clip_grad.h>
 #include <torch/optim/adagrad.h>
 #include <torch/optim/adam.h>
 #include <torch/optim/sgd.h>
@@ -49,7 +50,9 @@ std::vector<float> Train(const OptimizerConfig& config) {
   return values;
 }
 
-std::vector<float> TrainTorch(const std::function<std::unique_ptr<torch::optim::Optimizer>(torch::Tensor)>& make) {
+std::vector<float> TrainTorch(
+    const std::function<std::unique_ptr<torch::optim::Optimizer>(torch::Tensor)>& make,
+    const std::function<void(torch::Tensor)>& clip = [](torch::Tensor) {}) {
   torch::Tensor values = at::empty({kSize}, at::kFloat);
   std::vector<float> initial = InitialValues();
   std::copy(initial.begin(), initial.end(), values.mutable_data_ptr<float>());
@@ -59,6 +62,7 @@ std::vector<float> TrainTorch(const std::function<std::unique_ptr<torch::optim::
   for (int64_t step = 1; step <= kSteps; ++step) {
     std::vector<float> gradients = Gradients(step);
     std::copy(gradients.begin(), gradients.end(), values.mutable_grad().mutable_data_ptr<float>());
+    clip(values);
     optimizer->step();
   }
   torch::Tensor trained = values.detach();
@@ -99,6 +103,48 @@ TEST_P(WeightDecayTest, AdaGradIsPyTorchs) {
                    std::vector<torch::Tensor>{values},
                    torch::optim::AdagradOptions(0.05).initial_accumulator_value(0.1).weight_decay(GetParam()));
              }));
+}
+
+TEST_P(WeightDecayTest, MomentumIsPyTorchs) {
+  for (bool nesterov : {false, true}) {
+    OptimizerConfig config = Config(0.05, GetParam());
+    config.mutable_momentum()->set_momentum(0.8);
+    config.mutable_momentum()->set_nesterov(nesterov);
+    ExpectNear(Train(config), TrainTorch([&](torch::Tensor values) {
+                 return std::make_unique<torch::optim::SGD>(
+                     std::vector<torch::Tensor>{values},
+                     torch::optim::SGDOptions(0.05).momentum(0.8).nesterov(nesterov).weight_decay(GetParam()));
+               }));
+  }
+}
+
+TEST_P(WeightDecayTest, AmsgradIsPyTorchs) {
+  OptimizerConfig config = Config(0.01, GetParam());
+  config.mutable_adam()->set_beta2(0.9);  // so that the largest mean of squares is not always the last
+  config.mutable_adam()->set_amsgrad(true);
+  ExpectNear(Train(config), TrainTorch([&](torch::Tensor values) {
+               return std::make_unique<torch::optim::Adam>(
+                   std::vector<torch::Tensor>{values},
+                   torch::optim::AdamOptions(0.01).betas({0.9, 0.9}).weight_decay(GetParam()).amsgrad(true));
+             }));
+}
+
+TEST_P(WeightDecayTest, ClippingIsPyTorchs) {
+  for (const auto& [value, norm] : {std::pair(0.5, 0.0), std::pair(0.0, 2.0), std::pair(0.5, 2.0)}) {
+    OptimizerConfig config = Config(0.05, GetParam());
+    config.mutable_sgd();
+    config.set_clip_value(value);
+    config.set_clip_norm(norm);
+    auto make = [&](torch::Tensor values) {
+      return std::make_unique<torch::optim::SGD>(std::vector<torch::Tensor>{values},
+                                                 torch::optim::SGDOptions(0.05).weight_decay(GetParam()));
+    };
+    auto clip = [value = value, norm = norm](torch::Tensor values) {
+      if (value != 0) torch::nn::utils::clip_grad_value_(values, value);
+      if (norm != 0) torch::nn::utils::clip_grad_norm_(values, norm);
+    };
+    ExpectNear(Train(config), TrainTorch(make, clip));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Decays, WeightDecayTest, ::testing::Values(0.0, 0.1));
@@ -151,12 +197,47 @@ TEST(DenseOptimizerTest, StatesCarryARunOn) {
   EXPECT_EQ(values, Train(config));
 }
 
-TEST(DenseOptimizerTest, RowWiseAdaGradIsForRows) {
+TEST(DenseOptimizerTest, StatesHavePyTorchsNames) {
+  auto names = [](const OptimizerConfig& config) {
+    std::string names;
+    std::unique_ptr<DenseOptimizer> optimizer = DenseOptimizer::Make(config, 1).value();
+    for (const DenseState& state : optimizer->states()) names += state.name + " ";
+    return names;
+  };
   OptimizerConfig config;
-  config.mutable_rowwise_adagrad();
-  Status status = DenseOptimizer::Make(config, 1).status();
-  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-  EXPECT_THAT(status.message(), ::testing::HasSubstr("rowwise_adagrad, which is for rows only"));
+  config.mutable_adam()->set_amsgrad(true);
+  EXPECT_EQ(names(config), "exp_avg exp_avg_sq max_exp_avg_sq ");
+  config.mutable_momentum();
+  EXPECT_EQ(names(config), "momentum_buffer ");
+}
+
+TEST(DenseOptimizerTest, ClippingLeavesSmallGradientsAndWithstandsHugeOnes) {
+  OptimizerConfig plain = Config(0.05, 0), wide = plain;
+  plain.mutable_sgd();
+  wide.mutable_sgd();
+  wide.set_clip_norm(1e6);
+  wide.set_clip_value(1e6);
+  EXPECT_EQ(Train(plain), Train(wide));
+  OptimizerConfig unit = Config(1, 0);
+  unit.mutable_sgd();
+  unit.set_clip_norm(5);
+  std::vector<float> values = {0, 0};
+  DenseOptimizer::Make(unit, 2).value()->Step(1, values, std::vector<float>{3e30f, 4e30f});
+  EXPECT_FLOAT_EQ(values[0], -3);
+  EXPECT_FLOAT_EQ(values[1], -4);
+}
+
+TEST(DenseOptimizerTest, SomeRulesAreForRows) {
+  OptimizerConfig rowwise, ftrl, group;
+  rowwise.mutable_rowwise_adagrad();
+  ftrl.mutable_ftrl();
+  group.mutable_group_lasso_ftrl();
+  for (const auto& [config, name] :
+       {std::pair(rowwise, "rowwise_adagrad"), std::pair(ftrl, "ftrl"), std::pair(group, "group_lasso_ftrl")}) {
+    Status status = DenseOptimizer::Make(config, 1).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), ::testing::HasSubstr(std::string(name) + ", which is for rows only"));
+  }
 }
 
 TEST(DenseOptimizerTest, WithoutARuleItIsAdam) {

@@ -25,6 +25,7 @@ namespace weir {
 namespace {
 
 constexpr char kMarkerName[] = "WEIR_DISK_ROWS";
+constexpr int kFoldersMax = 64;
 constexpr size_t kKeyBytes = 12;
 constexpr size_t kHeaderBytes = 16;        // last step, count
 constexpr size_t kWriteBytes = 256 << 10;  // of one write to the database
@@ -45,8 +46,13 @@ uint64_t GetBigEndian(const uint8_t* from, int bytes) {
 
 rocksdb::Slice AsSlice(const KeyBytes& key) { return {reinterpret_cast<const char*>(key.data()), key.size()}; }
 
-// Takes the subfolder of an owner: makes it, or finds that it is ours and that no one else uses it.
-Result<std::unique_ptr<FileLock>> TakeFolder(const std::string& folder) {
+struct TakenFolder {
+  std::string folder;
+  std::unique_ptr<FileLock> lock;
+};
+
+// Takes a subfolder: makes it, or finds that it is ours. The lock is null when another process uses it.
+Result<TakenFolder> TryFolder(const std::string& folder) {
   FileSystem& files = LocalFileSystem();
   WEIR_RETURN_IF_ERROR(files.CreateFolders(folder));
   WEIR_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(folder));
@@ -57,8 +63,22 @@ Result<std::unique_ptr<FileLock>> TakeFolder(const std::string& folder) {
         "empty this one",
         folder, kMarkerName, names.front()));
   }
-  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<FileLock> lock, FileLock::Acquire(marker));
-  return lock;
+  Result<std::unique_ptr<FileLock>> lock = FileLock::Acquire(marker);
+  if (!lock.ok() && lock.status().code() != StatusCode::kFailedPrecondition) return lock.status();
+  // Who held it until now may have removed the file.
+  if (!lock.ok() || !files.Exists(marker)) return TakenFolder{folder, nullptr};
+  return TakenFolder{folder, std::move(*lock)};
+}
+
+// The owner's subfolder, or the first of its numbered siblings that no other process uses.
+Result<TakenFolder> TakeFolder(const std::string& path, const std::string& owner) {
+  for (int number = 0; number < kFoldersMax; ++number) {
+    const std::string name = number == 0 ? owner : fmt::format("{}.{}", owner, number);
+    WEIR_ASSIGN_OR_RETURN(TakenFolder taken, TryFolder(JoinPath(path, name)));
+    if (taken.lock != nullptr) return taken;
+  }
+  return ResourceExhausted(fmt::format("disk folder {}: expected at most {} processes that use it at once",
+                                       JoinPath(path, owner), kFoldersMax));
 }
 
 }  // namespace
@@ -67,8 +87,6 @@ class DiskRows::Database {
  public:
   explicit Database(DiskRowsOptions options)
       : options_(std::move(options)),
-        folder_(JoinPath(options_.path, options_.owner)),
-        rows_folder_(JoinPath(folder_, "rows")),
         present_(MemoryBytes(options_) / 4),
         setup_(MakeDiskDatabaseOptions(MemoryBytes(options_) / 8 * 5)) {
     log_shards_ = __builtin_ctz(static_cast<unsigned>(options_.virtual_shards));
@@ -80,7 +98,7 @@ class DiskRows::Database {
   Status Get(int table, std::span<const uint64_t> keys, const std::function<void(size_t, const DiskRow&)>& found);
   Status Erase(int table, std::span<const uint64_t> keys);
   std::unique_ptr<Cursor> Scan(int table, int virtual_shard) const;
-  int64_t disk_bytes() const;
+  int64_t disk_bytes(int table) const;
   int64_t memory_bytes() const;
   const std::string& folder() const { return folder_; }
 
@@ -100,8 +118,8 @@ class DiskRows::Database {
   Status ToStatus(const rocksdb::Status& status, std::string_view doing, int table) const;
 
   const DiskRowsOptions options_;
-  const std::string folder_;
-  const std::string rows_folder_;
+  std::string folder_;  // set by Open, as is the next
+  std::string rows_folder_;
   int log_shards_ = 0;
   PresenceFilter present_;
   DiskDatabaseOptions setup_;
@@ -140,7 +158,10 @@ DiskRows::Database::~Database() {
 Status DiskRows::Database::Open() {
   FileSystem& files = LocalFileSystem();
   made_path_ = !files.Exists(options_.path);
-  WEIR_ASSIGN_OR_RETURN(lock_, TakeFolder(folder_));
+  WEIR_ASSIGN_OR_RETURN(TakenFolder taken, TakeFolder(options_.path, options_.owner));
+  folder_ = std::move(taken.folder);
+  rows_folder_ = JoinPath(folder_, "rows");
+  lock_ = std::move(taken.lock);
   WEIR_RETURN_IF_ERROR(files.RemoveAll(rows_folder_));
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(setup_.options, rows_folder_, &db);
@@ -318,9 +339,18 @@ std::unique_ptr<DiskRows::Cursor> DiskRows::Database::Scan(int table, int virtua
   return std::make_unique<ShardCursor>(*this, table, virtual_shard);
 }
 
-int64_t DiskRows::Database::disk_bytes() const {
+int64_t DiskRows::Database::disk_bytes(int table) const {
+  // Of the two bytes of a table's number, and those of the next.
+  std::array<std::array<uint8_t, 4>, 2> ends;
+  for (int i = 0; i < 2; ++i) PutBigEndian(static_cast<uint64_t>(table) + i, 4, ends[i].data());
+  auto prefix = [&](int i) { return rocksdb::Slice(reinterpret_cast<const char*>(ends[i].data() + 2), 2); };
+  // Nothing is greater than the last table's last key.
+  const std::string after_all(kKeyBytes + 1, '\xff');
+  const rocksdb::Range range(prefix(0), table == 65535 ? rocksdb::Slice(after_all) : prefix(1));
   uint64_t bytes = 0;
-  return db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &bytes) ? static_cast<int64_t>(bytes) : 0;
+  const rocksdb::Status sized =
+      db_->GetApproximateSizes(rocksdb::SizeApproximationOptions(), db_->DefaultColumnFamily(), &range, 1, &bytes);
+  return sized.ok() ? static_cast<int64_t>(bytes) : 0;
 }
 
 int64_t DiskRows::Database::memory_bytes() const {
@@ -346,7 +376,7 @@ Status DiskRows::Erase(int table, std::span<const uint64_t> keys) { return datab
 std::unique_ptr<DiskRows::Cursor> DiskRows::Scan(int table, int virtual_shard) const {
   return database_->Scan(table, virtual_shard);
 }
-int64_t DiskRows::disk_bytes() const { return database_->disk_bytes(); }
+int64_t DiskRows::disk_bytes(int table) const { return database_->disk_bytes(table); }
 int64_t DiskRows::memory_bytes() const { return database_->memory_bytes(); }
 const std::string& DiskRows::folder() const { return database_->folder(); }
 

@@ -29,7 +29,7 @@ struct DiskTable {
 
 struct DiskRowsOptions {
   std::string path;   // the folder that the job names
-  std::string owner;  // the subfolder: one per owner
+  std::string owner;  // the subfolder; "OWNER.1" and so on when another process uses it
   int virtual_shards = 1;
   // All that this may hold in memory: filters, index blocks, cached blocks, rows on their way to the disk. At least
   // kMemoryMinBytes is taken.
@@ -55,7 +55,7 @@ class DiskRows {
  public:
   static constexpr int64_t kMemoryMinBytes = 1 << 20;
 
-  // FailedPrecondition when the subfolder holds files but not our marker, or another process uses it.
+  // FailedPrecondition when the subfolder holds files but not our marker.
   static Result<std::unique_ptr<DiskRows>> Open(DiskRowsOptions options);
   ~DiskRows();
   DiskRows(const DiskRows&) = delete;
@@ -82,8 +82,8 @@ class DiskRows {
   // The cursor must not outlive this object.
   std::unique_ptr<Cursor> Scan(int table, int virtual_shard) const;
 
-  // Bytes of all files.
-  int64_t disk_bytes() const;
+  // Bytes of the files of a table, about.
+  int64_t disk_bytes(int table) const;
   // Bytes held in memory; at most options.memory_bytes, but for a few blocks in use.
   int64_t memory_bytes() const;
   const std::string& folder() const;

@@ -113,7 +113,9 @@ class DiskRows::Database {
   }
   int ShardOf(uint64_t key) const { return log_shards_ == 0 ? 0 : static_cast<int>(Fmix64(key) >> (64 - log_shards_)); }
   KeyBytes Encode(int table, int shard, uint64_t key) const;
-  Status Decode(int table, uint64_t key, const rocksdb::Slice& value, DiskRow* row) const;
+  // The row lives as long as the value and the scratch.
+  Status Decode(int table, uint64_t key, const rocksdb::Slice& value, std::vector<uint32_t>* scratch,
+                DiskRow* row) const;
   Status Write();
   Status ToStatus(const rocksdb::Status& status, std::string_view doing, int table) const;
 
@@ -134,6 +136,7 @@ class DiskRows::Database {
   std::vector<rocksdb::Slice> slices_;
   std::vector<rocksdb::PinnableSlice> values_;
   std::vector<rocksdb::Status> statuses_;
+  std::vector<uint32_t> scratch_;
 };
 
 DiskRows::Database::~Database() {
@@ -190,7 +193,8 @@ KeyBytes DiskRows::Database::Encode(int table, int shard, uint64_t key) const {
   return bytes;
 }
 
-Status DiskRows::Database::Decode(int table, uint64_t key, const rocksdb::Slice& value, DiskRow* row) const {
+Status DiskRows::Database::Decode(int table, uint64_t key, const rocksdb::Slice& value, std::vector<uint32_t>* scratch,
+                                  DiskRow* row) const {
   const DiskTable& of = options_.tables[table];
   if (value.size() != ValueBytes(table)) {
     return DataLoss(fmt::format("disk folder {}: table {}, key {}: expected a row of {} bytes, found {}", folder_,
@@ -199,8 +203,13 @@ Status DiskRows::Database::Decode(int table, uint64_t key, const rocksdb::Slice&
   row->key = key;
   std::memcpy(&row->last_step, value.data(), 8);
   std::memcpy(&row->count, value.data() + 8, 8);
-  row->weights = value.data() + kHeaderBytes;
-  row->state = value.data() + kHeaderBytes + of.weight_bytes;
+  const char* bytes = value.data();
+  if (reinterpret_cast<uintptr_t>(bytes) % sizeof(uint32_t) != 0) {
+    scratch->resize(value.size() / sizeof(uint32_t) + 1);
+    bytes = static_cast<const char*>(std::memcpy(scratch->data(), bytes, value.size()));
+  }
+  row->weights = bytes + kHeaderBytes;
+  row->state = bytes + kHeaderBytes + of.weight_bytes;
   return Status();
 }
 
@@ -290,7 +299,7 @@ Status DiskRows::Database::Get(int table, std::span<const uint64_t> keys,
       if (!statuses_[i].IsNotFound()) {
         WEIR_RETURN_IF_ERROR(ToStatus(statuses_[i], "reading rows", table));
         DiskRow row;
-        WEIR_RETURN_IF_ERROR(Decode(table, keys[number], values_[i], &row));
+        WEIR_RETURN_IF_ERROR(Decode(table, keys[number], values_[i], &scratch_, &row));
         found(number, row);
       }
       values_[i].Reset();
@@ -321,7 +330,7 @@ class DiskRows::Database::ShardCursor : public Cursor {
       return false;
     }
     const uint64_t key = GetBigEndian(reinterpret_cast<const uint8_t*>(rows_->key().data()) + 4, 8);
-    WEIR_RETURN_IF_ERROR(database_.Decode(table_, key, rows_->value(), row));
+    WEIR_RETURN_IF_ERROR(database_.Decode(table_, key, rows_->value(), &scratch_, row));
     return true;
   }
 
@@ -332,6 +341,7 @@ class DiskRows::Database::ShardCursor : public Cursor {
   KeyBytes begin_ = {};
   std::array<uint8_t, 4> end_ = {};
   rocksdb::Slice end_slice_;
+  std::vector<uint32_t> scratch_;
   std::unique_ptr<rocksdb::Iterator> rows_;
 };
 

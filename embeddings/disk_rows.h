@@ -12,7 +12,8 @@
 
 namespace weir {
 
-// One row as the disk has it. Views: who hands one out says how long they live. State may lie at any address.
+// One row as the disk has it. Views: who hands one out says how long they live. State may lie at any address, and what
+// is put may wholly; weights that are handed out are aligned to 4 bytes.
 struct DiskRow {
   uint64_t key = 0;
   int64_t last_step = 0;

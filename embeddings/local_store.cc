@@ -28,10 +28,13 @@ class LocalStore : public EmbeddingStore {
     }
     const PullTicket ticket = ++last_ticket_;
     if (step <= applied_ + 1) {
-      Fill(tables);
-      started_[ticket] = {step, true, {}};
+      WEIR_RETURN_IF_ERROR(Fill(kind, tables));
+      started_[ticket] = {step, kind, true, {}};
     } else {
-      started_[ticket] = {step, false, {tables.begin(), tables.end()}};
+      if (kind == PullKind::kTraining) {
+        for (const TablePull& pull : tables) WEIR_RETURN_IF_ERROR(tables_.Prefetch(pull.table, pull.keys));
+      }
+      started_[ticket] = {step, kind, false, {tables.begin(), tables.end()}};
     }
     return ticket;
   }
@@ -58,11 +61,12 @@ class LocalStore : public EmbeddingStore {
       return FailedPrecondition(fmt::format("pushes go in order: expected step {}, found step {}", applied_ + 1, step));
     }
     pushes_.assign(tables.begin(), tables.end());
-    tables_.Apply(step, std::span(&pushes_, 1), clock_->UnixNanos() / kNanosPerMilli);
+    WEIR_RETURN_IF_ERROR(tables_.Apply(step, std::span(&pushes_, 1), clock_->UnixNanos() / kNanosPerMilli)
+                             .Wrap(fmt::format("step {}", step)));
     applied_ = step;
     for (auto& [ticket, pull] : started_) {
       if (pull.filled || pull.step > applied_ + 1) continue;
-      Fill(pull.tables);
+      WEIR_RETURN_IF_ERROR(Fill(pull.kind, pull.tables));
       pull.filled = true;
     }
     return Status();
@@ -107,6 +111,7 @@ class LocalStore : public EmbeddingStore {
  private:
   struct StartedPull {
     int64_t step = 0;
+    PullKind kind = PullKind::kTraining;
     bool filled = false;
     std::vector<TablePull> tables;  // while not filled
   };
@@ -125,8 +130,11 @@ class LocalStore : public EmbeddingStore {
     return Status();
   }
 
-  void Fill(std::span<const TablePull> tables) const {
-    for (const TablePull& pull : tables) tables_.Pull(pull.table, pull.keys, pull.rows);
+  Status Fill(PullKind kind, std::span<const TablePull> tables) {
+    for (const TablePull& pull : tables) {
+      WEIR_RETURN_IF_ERROR(tables_.Pull(kind, pull.table, pull.keys, pull.rows));
+    }
+    return Status();
   }
 
   int64_t num_rows() const {

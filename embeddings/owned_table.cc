@@ -58,16 +58,37 @@ void OwnedTable::InitialWeights(uint64_t key, float* to) const {
   for (int c = 0; c < spec_.layout.dim; ++c) to[c] = Bfloat16ToFloat(NearestBfloat16(to[c]));
 }
 
-void OwnedTable::Pull(std::span<const uint64_t> keys, float* rows) const {
+void OwnedTable::SetDisk(DiskRows* disk, int disk_table, int64_t rows_max) {
+  cache_ = std::make_unique<RowCache>(spec_.layout, virtual_shards_, rows_max, &table_, disk, disk_table);
+}
+
+void OwnedTable::AddDiskStats(TableStats* stats) const {
+  if (!cache_) return;
+  stats->memory_hits += cache_->memory_hits();
+  stats->disk_hits += cache_->disk_hits();
+  stats->disk_rows += cache_->disk_rows();
+  stats->disk_bytes += cache_->disk_bytes();
+}
+
+Status OwnedTable::Pull(PullKind kind, std::span<const uint64_t> keys, float* rows) {
   rows_.resize(keys.size());
+  missing_.clear();
   const bool bfloat16 = IsBfloat16(spec_.layout);
+  const bool await = cache_ && kind == PullKind::kTraining;
   DispatchDim(spec_.layout.dim, [&](auto dim) {
     const Table::Visit copy = [&](size_t begin, size_t size) {
       for (size_t i = begin; i < begin + size; ++i) {
         float* __restrict to = rows + i * dim;
         if (rows_[i] == kNoRow) {
-          InitialWeights(keys[i], to);
-        } else if (bfloat16) {
+          if (cache_) {
+            missing_.push_back(static_cast<uint32_t>(i));
+          } else {
+            InitialWeights(keys[i], to);
+          }
+          continue;
+        }
+        if (await) cache_->Await(rows_[i]);
+        if (bfloat16) {
           LoadBfloat16(table_.weights(rows_[i]), dim, to);
         } else {
           const auto* __restrict from = static_cast<const float*>(table_.weights(rows_[i]));
@@ -77,10 +98,61 @@ void OwnedTable::Pull(std::span<const uint64_t> keys, float* rows) const {
     };
     table_.Find(keys, rows_.data(), Table::Touch::kWeights, &copy);
   });
+  return missing_.empty() ? Status() : PullMissing(kind, keys, rows);
 }
 
-void OwnedTable::Train(int64_t step_number, std::span<const uint64_t> keys, const float* gradients,
-                       const uint32_t* workers) {
+// The keys at missing_: rows of the disk, or new ones.
+Status OwnedTable::PullMissing(PullKind kind, std::span<const uint64_t> keys, float* rows) {
+  const int64_t dim = spec_.layout.dim;
+  for (size_t begin = 0; begin < missing_.size(); begin += cache_->fetch_rows_max()) {
+    const auto places = std::span(missing_).subspan(begin, std::min(cache_->fetch_rows_max(), missing_.size() - begin));
+    missing_keys_.clear();
+    for (uint32_t place : places) missing_keys_.push_back(keys[place]);
+    missing_rows_.assign(places.size(), kNoRow);
+    fetched_.assign(places.size(), 0);
+    if (kind == PullKind::kTraining) {
+      WEIR_RETURN_IF_ERROR(cache_->Fetch(missing_keys_, missing_rows_.data()));
+    } else {
+      WEIR_RETURN_IF_ERROR(cache_->Read(missing_keys_, [&](size_t i, const DiskRow& row) {
+        ReadWeights(row.weights, rows + places[i] * dim);
+        fetched_[i] = 1;
+      }));
+    }
+    for (size_t i = 0; i < places.size(); ++i) {
+      float* to = rows + places[i] * dim;
+      if (missing_rows_[i] != kNoRow) {
+        ReadWeights(table_.weights(missing_rows_[i]), to);
+      } else if (fetched_[i] == 0) {
+        InitialWeights(missing_keys_[i], to);
+      }
+    }
+  }
+  return Status();
+}
+
+Status OwnedTable::Prefetch(std::span<const uint64_t> keys) {
+  if (!cache_) return Status();
+  rows_.resize(keys.size());
+  table_.Find(keys, rows_.data(), Table::Touch::kWeights);
+  missing_keys_.clear();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (rows_[i] == kNoRow) {
+      missing_keys_.push_back(keys[i]);
+    } else {
+      cache_->Await(rows_[i]);
+    }
+  }
+  const auto missing = std::span<const uint64_t>(missing_keys_);
+  for (size_t begin = 0; begin < missing.size(); begin += cache_->fetch_rows_max()) {
+    const auto part = missing.subspan(begin, std::min(cache_->fetch_rows_max(), missing.size() - begin));
+    missing_rows_.resize(part.size());
+    WEIR_RETURN_IF_ERROR(cache_->Fetch(part, missing_rows_.data()));
+  }
+  return Status();
+}
+
+Status OwnedTable::Train(int64_t step_number, std::span<const uint64_t> keys, const float* gradients,
+                         const uint32_t* workers) {
   const Step step = {step_number, keys, gradients, workers};
   optimizer_->BeginStep(step_number);
   rows_.resize(keys.size());
@@ -97,7 +169,8 @@ void OwnedTable::Train(int64_t step_number, std::span<const uint64_t> keys, cons
     TrainFound(step, run, begin + size);
   };
   table_.Find(keys, rows_.data(), Table::Touch::kWeightsAndRecord, &train);
-  if (!missing_.empty()) MakeRows(step, missing_);
+  if (cache_ && !missing_.empty()) WEIR_RETURN_IF_ERROR(FetchRows(step, &missing_));
+  return missing_.empty() ? Status() : MakeRows(step, missing_);
 }
 
 // Trains keys [begin, end) of the step, whose rows are in rows_.
@@ -109,29 +182,70 @@ void OwnedTable::TrainFound(const Step& step, size_t begin, size_t end) {
     record->set_last_step(step.step);
     record->set_count(record->count() + step.pushes(i));
     refs_[i - begin] = {table_.weights(rows_[i]), record->state(), step.keys[i]};
+    if (cache_) cache_->Trained(rows_[i]);
   }
   optimizer_->Update(refs_, step.gradients + begin * spec_.layout.dim);
 }
 
-// Makes rows for the keys of the step that have none, and trains them. missing: their places, ascending.
-void OwnedTable::MakeRows(const Step& step, std::span<const uint32_t> missing) {
+void OwnedTable::TrainRefs(const Step& step, std::span<const uint32_t> places) {
   const int dim = spec_.layout.dim;
+  missing_gradients_.resize(places.size() * dim);
+  for (size_t i = 0; i < places.size(); ++i) {
+    std::copy_n(step.gradients + size_t{places[i]} * dim, dim, missing_gradients_.data() + i * dim);
+  }
+  optimizer_->Update(refs_, missing_gradients_.data());
+}
+
+// Brings those of the keys at `missing` into memory whose rows are on disk, and trains them; the others stay in
+// `missing`, ascending.
+Status OwnedTable::FetchRows(const Step& step, std::vector<uint32_t>* missing) {
+  size_t still_missing = 0;
+  for (size_t begin = 0; begin < missing->size(); begin += cache_->fetch_rows_max()) {
+    const size_t n = std::min(cache_->fetch_rows_max(), missing->size() - begin);
+    missing_keys_.clear();
+    for (size_t i = begin; i < begin + n; ++i) missing_keys_.push_back(step.keys[(*missing)[i]]);
+    missing_rows_.resize(n);
+    WEIR_RETURN_IF_ERROR(cache_->Fetch(missing_keys_, missing_rows_.data()));
+    fetched_.clear();
+    refs_.clear();
+    for (size_t i = 0; i < n; ++i) {
+      const uint32_t place = (*missing)[begin + i], row = missing_rows_[i];
+      if (row == kNoRow) {
+        (*missing)[still_missing++] = place;
+        continue;
+      }
+      RowRecord* record = table_.record(row);
+      record->set_last_step(step.step);
+      record->set_count(record->count() + step.pushes(place));
+      cache_->Trained(row);
+      refs_.push_back({table_.weights(row), record->state(), step.keys[place]});
+      fetched_.push_back(place);
+    }
+    TrainRefs(step, fetched_);
+  }
+  missing->resize(still_missing);
+  return Status();
+}
+
+// Makes rows for the keys of the step that have none, and trains them. missing: their places, ascending.
+Status OwnedTable::MakeRows(const Step& step, std::span<const uint32_t> missing) {
   for (size_t begin = 0; begin < missing.size(); begin += Table::kBatch) {
     const size_t n = std::min(Table::kBatch, missing.size() - begin);
+    if (cache_) WEIR_RETURN_IF_ERROR(cache_->MakeRoom(static_cast<int64_t>(n)));
     refs_.resize(n);
-    missing_gradients_.resize(n * dim);
     for (size_t i = 0; i < n; ++i) {
       const uint32_t at = missing[begin + i];
       const uint32_t row = table_.Insert(step.keys[at]);
+      if (cache_) cache_->Inserted(row);
       InitializeRow(step.keys[at], row);
       RowRecord* record = table_.record(row);
       record->set_last_step(step.step);
       record->set_count(step.pushes(at));
       refs_[i] = {table_.weights(row), record->state(), step.keys[at]};
-      std::copy_n(step.gradients + size_t{at} * dim, dim, missing_gradients_.data() + i * dim);
     }
-    optimizer_->Update(refs_, missing_gradients_.data());
+    TrainRefs(step, missing.subspan(begin, n));
   }
+  return Status();
 }
 
 void OwnedTable::InitializeRow(uint64_t key, uint32_t row) {
@@ -160,45 +274,63 @@ Status OwnedTable::Scan(int shard_begin, int shard_end, int64_t rows_max,
     keys.clear(), counts.clear(), last_steps.clear(), values.clear();
     return status;
   };
+  auto add = [&](const DiskRow& row) {
+    keys.push_back(row.key);
+    last_steps.push_back(row.last_step);
+    counts.push_back(row.count);
+    values.resize(values.size() + dim + state_width);
+    float* to = values.data() + values.size() - dim - state_width;
+    ReadWeights(row.weights, to);
+    std::memcpy(to + dim, row.state, state_width * sizeof(float));
+    return static_cast<int64_t>(keys.size()) == rows_max ? flush() : Status();
+  };
+  for (int shard = shard_begin; shard < shard_end; ++shard) {
+    WEIR_RETURN_IF_ERROR(cache_ ? cache_->Scan(shard, add) : ForEachInShard(shard, add));
+  }
+  return flush();
+}
+
+// Without a disk: visit(row) for the rows of a virtual shard by ascending key.
+template <typename Visit>
+Status OwnedTable::ForEachInShard(int virtual_shard, Visit&& visit) const {
   // Far enough ahead that a row has come when its turn is.
   constexpr size_t kAhead = 16;
   std::vector<KeyIndex::Entry> entries;
-  for (int shard = shard_begin; shard < shard_end; ++shard) {
-    table_.ShardEntries(shard, &entries);
-    for (size_t i = 0; i < entries.size(); ++i) {
-      if (i + kAhead < entries.size()) table_.Prefetch(entries[i + kAhead].row);
-      const auto [key, row] = entries[i];
-      const RowRecord* record = table_.record(row);
-      keys.push_back(key);
-      last_steps.push_back(record->last_step());
-      counts.push_back(record->count());
-      values.resize(values.size() + dim + state_width);
-      float* to = values.data() + values.size() - dim - state_width;
-      ReadWeights(table_.weights(row), to);
-      std::copy_n(record->state(), state_width, to + dim);
-      if (static_cast<int64_t>(keys.size()) == rows_max) WEIR_RETURN_IF_ERROR(flush());
-    }
+  table_.ShardEntries(virtual_shard, &entries);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (i + kAhead < entries.size()) table_.Prefetch(entries[i + kAhead].row);
+    const auto [key, row] = entries[i];
+    const RowRecord* record = table_.record(row);
+    WEIR_RETURN_IF_ERROR(
+        visit(DiskRow{key, record->last_step(), record->count(), table_.weights(row), record->state()}));
   }
-  return flush();
+  return Status();
 }
 
 Status OwnedTable::Load(const RowBlock& block) {
   const int dim = spec_.layout.dim;
   const int state_width = spec_.layout.state_width();
   uint32_t rows[Table::kBatch];
-  bool inserted[Table::kBatch];
+  bool inserted[Table::kBatch], on_disk[Table::kBatch];
   for (int64_t begin = 0; begin < block.num_rows; begin += Table::kBatch) {
     const int64_t n = std::min<int64_t>(Table::kBatch, block.num_rows - begin);
-    table_.FindOrInsert(std::span(block.keys + begin, n), rows, inserted);
+    const std::span<const uint64_t> keys(block.keys + begin, n);
+    std::fill_n(on_disk, n, false);
+    if (cache_) {
+      WEIR_RETURN_IF_ERROR(cache_->MakeRoom(n));
+      WEIR_RETURN_IF_ERROR(cache_->Read(keys, [&](size_t i, const DiskRow&) { on_disk[i] = true; }));
+    }
+    table_.FindOrInsert(keys, rows, inserted);
     for (int64_t i = 0; i < n; ++i) {
       const int64_t at = begin + i;
-      if (!inserted[i]) {
+      if (!inserted[i] || on_disk[i]) {
         return AlreadyExists(
             fmt::format("table {}: expected each key once, found key {} a second time", spec_.name, block.keys[at]));
       }
       RowRecord* record = table_.record(rows[i]);
       record->set_last_step(block.last_steps[at]);
       record->set_count(block.counts[at]);
+      if (cache_) cache_->Inserted(rows[i]);
       const float* values = block.values + at * (dim + state_width);
       WriteWeights(values, table_.weights(rows[i]));
       std::copy_n(values + dim, state_width, record->state());

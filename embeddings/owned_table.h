@@ -10,8 +10,11 @@
 #include "base/status.h"
 #include "embeddings/initializer.h"
 #include "embeddings/optimizers/row_optimizer.h"
+#include "embeddings/pull_kind.h"
+#include "embeddings/row_cache.h"
 #include "embeddings/table.h"
 #include "embeddings/table_spec.h"
+#include "embeddings/table_stats.h"
 
 namespace weir {
 
@@ -22,14 +25,25 @@ class OwnedTable {
   OwnedTable(const TableSpec& spec, int virtual_shards, TableMemory* memory);
   ~OwnedTable();
 
-  const Table& table() const { return table_; }
+  // Makes what is in memory the cache of a larger table (docs/tables.md, "Disk tier"), before the first row. The disk
+  // outlives the table.
+  void SetDisk(DiskRows* disk, int disk_table, int64_t rows_max);
 
-  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights.
-  void Pull(std::span<const uint64_t> keys, float* rows) const;
+  const Table& table() const { return table_; }
+  int64_t num_rows() const { return cache_ ? cache_->num_rows() : table_.num_rows(); }
+  int64_t bytes() const { return table_.bytes() + (cache_ ? cache_->bytes() : 0); }
+  void AddDiskStats(TableStats* stats) const;
+
+  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. With a disk,
+  // a training pull brings the rows that it finds there into memory. Only a disk can fail.
+  Status Pull(PullKind kind, std::span<const uint64_t> keys, float* rows);
+  // Brings the rows of `keys` into memory that are on disk: what a training pull will do.
+  Status Prefetch(std::span<const uint64_t> keys);
 
   // One step on distinct keys: rows that are there first, then those that must be made. gradients: [keys.size(), dim],
   // summed over workers; workers[i] is how many pushed keys[i], null for one each.
-  void Train(int64_t step, std::span<const uint64_t> keys, const float* gradients, const uint32_t* workers);
+  // Only a disk can fail.
+  Status Train(int64_t step, std::span<const uint64_t> keys, const float* gradients, const uint32_t* workers);
 
   // See TableSet.
   Status Scan(int shard_begin, int shard_end, int64_t rows_max,
@@ -40,7 +54,13 @@ class OwnedTable {
   struct Step;  // the arguments of Train
 
   void TrainFound(const Step& step, size_t begin, size_t end);
-  void MakeRows(const Step& step, std::span<const uint32_t> missing);
+  // Trains rows of any keys of the step: places[i] is the key's, refs_[i] the row.
+  void TrainRefs(const Step& step, std::span<const uint32_t> places);
+  Status FetchRows(const Step& step, std::vector<uint32_t>* missing);
+  Status MakeRows(const Step& step, std::span<const uint32_t> missing);
+  Status PullMissing(PullKind kind, std::span<const uint64_t> keys, float* rows);
+  template <typename Visit>
+  Status ForEachInShard(int virtual_shard, Visit&& visit) const;
   void InitializeRow(uint64_t key, uint32_t row);
   // Weights as a block has them.
   void ReadWeights(const void* weights, float* to) const;
@@ -51,13 +71,17 @@ class OwnedTable {
   const TableSpec spec_;
   const int virtual_shards_;
   Table table_;
+  std::unique_ptr<RowCache> cache_;  // null without a disk
   std::unique_ptr<RowInitializer> initializer_;
   std::unique_ptr<RowOptimizer> optimizer_;
   std::vector<float> initial_state_;  // [state_width]
   // Kept from call to call for their memory.
-  mutable std::vector<uint32_t> rows_;
+  std::vector<uint32_t> rows_;
   std::vector<RowRef> refs_;
   std::vector<uint32_t> missing_;
+  std::vector<uint64_t> missing_keys_;
+  std::vector<uint32_t> missing_rows_;
+  std::vector<uint32_t> fetched_;
   std::vector<float> missing_gradients_;
 };
 

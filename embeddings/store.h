@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "embeddings/pull_kind.h"
 #include "embeddings/table_set.h"
 #include "embeddings/table_stats.h"
 #include "proto/checkpoint.pb.h"
@@ -20,9 +21,6 @@ struct TablePull {
   std::span<const uint64_t> keys;
   float* rows = nullptr;  // [keys.size(), dim], row-major
 };
-
-// A training pull belongs to the worker's step and is answered once; an evaluation pull may come at any time.
-enum class PullKind { kTraining, kEvaluation };
 
 // Names a pull that was started; 0 is none.
 using PullTicket = uint64_t;

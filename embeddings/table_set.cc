@@ -1,11 +1,13 @@
 #include "embeddings/table_set.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <glog/logging.h>
 
 #include "embeddings/dim_dispatch.h"
+#include "embeddings/disk_rows.h"
 #include "embeddings/distinct.h"
 #include "embeddings/owned_table.h"
 
@@ -43,7 +45,7 @@ void TableSet::Merge::Add(const TablePush& push, int dim) {
   });
 }
 
-TableSet::TableSet(std::vector<TableSpec> specs, int virtual_shards)
+TableSet::TableSet(std::vector<TableSpec> specs, int virtual_shards, const OwnerShare& share)
     : specs_(std::move(specs)),
       virtual_shards_(virtual_shards),
       memory_(std::make_unique<TableMemory>()),
@@ -51,30 +53,72 @@ TableSet::TableSet(std::vector<TableSpec> specs, int virtual_shards)
   for (const TableSpec& spec : specs_) {
     tables_.push_back(std::make_unique<OwnedTable>(spec, virtual_shards, memory_.get()));
   }
+  std::set<std::string> paths;
+  for (const TableSpec& spec : specs_) {
+    if (spec.disk_path.empty() || !paths.insert(spec.disk_path).second) continue;
+    disk_status_ = OpenDisk(spec.disk_path, share);
+    if (!disk_status_.ok()) return;
+  }
 }
 
 TableSet::~TableSet() = default;
 
-int64_t TableSet::num_rows(int table) const { return tables_[table]->table().num_rows(); }
-
-int64_t TableSet::bytes(int table) const { return tables_[table]->table().bytes(); }
-
-int64_t TableSet::bytes() const {
-  int64_t bytes = memory_->index.free_bytes();
-  for (const auto& owned : tables_) bytes += owned->table().bytes();
-  return bytes;
+// One database for all tables that name the path. A fifth of their memory is its own.
+Status TableSet::OpenDisk(const std::string& path, const OwnerShare& share) {
+  const int num_shards = share.num_shards > 0 ? share.num_shards : virtual_shards_;
+  auto bytes_of = [&](const TableSpec& spec) {
+    return static_cast<int64_t>(static_cast<double>(spec.memory_bytes) * num_shards / virtual_shards_);
+  };
+  DiskRowsOptions options = {path, share.name, virtual_shards_, 0, {}};
+  for (const TableSpec& spec : specs_) {
+    if (spec.disk_path != path) continue;
+    const int state_bytes = spec.layout.state_width() * static_cast<int>(sizeof(float));
+    options.tables.push_back({spec.name, spec.layout.weight_bytes(), state_bytes});
+    options.memory_bytes += bytes_of(spec) / 5;
+  }
+  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<DiskRows> disk, DiskRows::Open(std::move(options)));
+  int disk_table = 0;
+  for (int table = 0; table < num_tables(); ++table) {
+    const TableSpec& spec = specs_[table];
+    if (spec.disk_path != path) continue;
+    const int64_t rows_max = RowCache::RowsWithin(bytes_of(spec) - bytes_of(spec) / 5, spec.layout);
+    tables_[table]->SetDisk(disk.get(), disk_table++, rows_max);
+  }
+  disks_.push_back(std::move(disk));
+  return Status();
 }
+
+int64_t TableSet::num_rows(int table) const { return tables_[table]->num_rows(); }
+
+int64_t TableSet::bytes(int table) const { return tables_[table]->bytes(); }
 
 TableStats TableSet::stats(int table) const {
   TableStats stats;
   stats.rows = num_rows(table);
   stats.bytes = bytes(table);
+  tables_[table]->AddDiskStats(&stats);
   return stats;
 }
 
-void TableSet::Pull(int table, std::span<const uint64_t> keys, float* rows) const { tables_[table]->Pull(keys, rows); }
+int64_t TableSet::bytes() const {
+  int64_t bytes = memory_->index.free_bytes();
+  for (const auto& owned : tables_) bytes += owned->bytes();
+  for (const auto& disk : disks_) bytes += disk->memory_bytes();
+  return bytes;
+}
 
-void TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t) {
+Status TableSet::Pull(PullKind kind, int table, std::span<const uint64_t> keys, float* rows) {
+  WEIR_RETURN_IF_ERROR(disk_status_);
+  return tables_[table]->Pull(kind, keys, rows);
+}
+
+Status TableSet::Prefetch(int table, std::span<const uint64_t> keys) {
+  WEIR_RETURN_IF_ERROR(disk_status_);
+  return tables_[table]->Prefetch(keys);
+}
+
+Status TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t) {
+  WEIR_RETURN_IF_ERROR(disk_status_);
   std::vector<std::vector<const TablePush*>> by_table(tables_.size());  // in worker order
   for (const std::vector<TablePush>& worker : pushes) {
     for (const TablePush& push : worker) {
@@ -86,23 +130,29 @@ void TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pushe
     const auto& of_table = by_table[table];
     if (of_table.empty()) continue;
     if (of_table.size() == 1) {
-      tables_[table]->Train(step, of_table[0]->keys, of_table[0]->gradients, nullptr);
+      WEIR_RETURN_IF_ERROR(tables_[table]->Train(step, of_table[0]->keys, of_table[0]->gradients, nullptr));
       continue;
     }
     merge_->distinct.Clear();
     merge_->workers.clear();
     for (const TablePush* push : of_table) merge_->Add(*push, specs_[table].layout.dim);
-    tables_[table]->Train(step, merge_->distinct.keys(), merge_->gradients.data(), merge_->workers.data());
+    WEIR_RETURN_IF_ERROR(
+        tables_[table]->Train(step, merge_->distinct.keys(), merge_->gradients.data(), merge_->workers.data()));
   }
+  return Status();
 }
 
 Status TableSet::Scan(int table, int shard_begin, int shard_end, int64_t rows_max,
                       const std::function<Status(const RowBlock&)>& visit) const {
   CHECK(shard_begin >= 0 && shard_end <= virtual_shards_) << shard_begin << " to " << shard_end;
   CHECK_GT(rows_max, 0);
+  WEIR_RETURN_IF_ERROR(disk_status_);
   return tables_[table]->Scan(shard_begin, shard_end, rows_max, visit);
 }
 
-Status TableSet::Load(int table, const RowBlock& block) { return tables_[table]->Load(block); }
+Status TableSet::Load(int table, const RowBlock& block) {
+  WEIR_RETURN_IF_ERROR(disk_status_);
+  return tables_[table]->Load(block);
+}
 
 }  // namespace weir

@@ -11,6 +11,7 @@
 
 #include "base/random.h"
 #include "base/status.h"
+#include "embeddings/pull_kind.h"
 #include "embeddings/row_layout.h"
 #include "embeddings/table_spec.h"
 #include "embeddings/table_stats.h"
@@ -18,6 +19,7 @@
 
 namespace weir {
 
+class DiskRows;
 class OwnedTable;
 struct TableMemory;
 
@@ -34,10 +36,18 @@ struct TablePush {
   const float* gradients = nullptr;  // [keys.size(), dim], row-major
 };
 
-// Not thread-safe: one owner thread.
+// What one owner of several has.
+struct OwnerShare {
+  std::string name = "local";  // of its folders on disk
+  int num_shards = 0;          // virtual shards it holds, and its share of every table's memory; 0: all
+};
+
+// Not thread-safe: one owner thread. Tables with a disk need not fit in memory, and every call that reads rows can then
+// fail; after an error other than AlreadyExists the set is of no more use.
 class TableSet {
  public:
-  TableSet(std::vector<TableSpec> specs, int virtual_shards);
+  // Opens the folders of tables with a disk; when one cannot be used, disk_status() and every later call say so.
+  TableSet(std::vector<TableSpec> specs, int virtual_shards, const OwnerShare& share = {});
   ~TableSet();
   TableSet(const TableSet&) = delete;
   TableSet& operator=(const TableSet&) = delete;
@@ -45,6 +55,8 @@ class TableSet {
   int num_tables() const { return static_cast<int>(specs_.size()); }
   const TableSpec& spec(int table) const { return specs_[table]; }
   int virtual_shards() const { return virtual_shards_; }
+  const Status& disk_status() const { return disk_status_; }
+  // In memory and on disk.
   int64_t num_rows(int table) const;
   // Bytes held: index, rows, state, counts and steps.
   int64_t bytes(int table) const;
@@ -52,15 +64,17 @@ class TableSet {
   int64_t bytes() const;
   TableStats stats(int table) const;
 
-  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. Changes
-  // nothing.
-  void Pull(int table, std::span<const uint64_t> keys, float* rows) const;
+  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. Changes no
+  // row; a training pull brings rows from disk into memory.
+  Status Pull(PullKind kind, int table, std::span<const uint64_t> keys, float* rows);
+  // What a training pull will do, ahead of it: brings the rows of `keys` from disk into memory.
+  Status Prefetch(int table, std::span<const uint64_t> keys);
 
   // Applies one step: pushes[w] are those of worker w, each at most once per table. Gradients of a key are summed in
   // worker order, missing rows are made, the optimizer's rule runs once per row, count grows by the number of workers
   // that pushed the key, last step becomes `step` (1-based, what schedules and Adam's bias correction see).
   // unix_ms: when the step was pushed, the same for all owners.
-  void Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t unix_ms = 0);
+  Status Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t unix_ms = 0);
 
   // Calls `visit` with blocks of at most rows_max rows that cover every row of the virtual shards [shard_begin,
   // shard_end) of a table, by ascending virtual shard and, within one, key. A block lives until visit returns. Stops at
@@ -75,9 +89,13 @@ class TableSet {
  private:
   struct Merge;
 
+  Status OpenDisk(const std::string& path, const OwnerShare& share);
+
   std::vector<TableSpec> specs_;
   int virtual_shards_;
-  std::unique_ptr<TableMemory> memory_;  // outlives the tables
+  Status disk_status_;
+  std::vector<std::unique_ptr<DiskRows>> disks_;  // outlive the tables
+  std::unique_ptr<TableMemory> memory_;           // outlives the tables
   std::vector<std::unique_ptr<OwnedTable>> tables_;
   std::unique_ptr<Merge> merge_;  // scratch of Apply
 };

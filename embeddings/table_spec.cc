@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "base/random.h"
+#include "proto/memory_size.h"
 
 namespace weir {
 namespace {
@@ -23,6 +24,9 @@ std::vector<TableSpec> TableSpecsFromJob(const Job& job) {
     const uint64_t seed = SplitMix64(SplitMix64(job.train().seed()) ^ HashName(table.name()));
     specs.push_back({table.name(), MakeRowLayout(table.dim(), optimizer, table.weight_type()), table.initializer(),
                      optimizer, seed});
+    // The job's rules have seen to it that it can be read.
+    if (table.has_memory()) specs.back().memory_bytes = ParseMemory(table.memory()).value();
+    specs.back().disk_path = table.disk().path();
   }
   return specs;
 }

@@ -17,6 +17,8 @@ struct TableSpec {
   InitializerConfig initializer;
   OptimizerConfig optimizer;
   uint64_t seed = 0;
+  int64_t memory_bytes = 0;  // over all owners; 0: as many as it needs
+  std::string disk_path{};   // where rows go that memory cannot hold; empty: nowhere
 };
 
 // One per table of a resolved job, in its order.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <glog/logging.h>
+
 namespace weir {
 namespace {
 
@@ -16,6 +18,7 @@ TableSpec CountingSpec(TableSpec spec) {
   spec.optimizer = CountingRule();
   spec.layout = MakeRowLayout(1, spec.optimizer);
   spec.initializer.mutable_constant()->set_value(0);
+  spec.disk_path.clear();  // a disk changes neither which keys have rows nor what is read
   return spec;
 }
 
@@ -31,7 +34,8 @@ int64_t SimTable::bytes() const { return tables_.bytes(0) + rows_max_ * row_byte
 
 void SimTable::Pull(std::span<const uint64_t> keys) {
   weights_.resize(keys.size());
-  tables_.Pull(0, keys, weights_.data());
+  const Status pulled = tables_.Pull(PullKind::kEvaluation, 0, keys, weights_.data());
+  CHECK(pulled.ok()) << pulled.ToString();  // only a disk can fail
 }
 
 void SimTable::AddMiss(uint64_t key, int64_t values) {
@@ -63,7 +67,8 @@ ValueCounts SimTable::Step(int64_t step, std::span<const WorkerKeys> workers) {
     pushes_[w].clear();
     if (!workers[w].keys.empty()) pushes_[w].push_back({0, workers[w].keys, gradients_.data()});
   }
-  tables_.Apply(step, pushes_);
+  const Status applied = tables_.Apply(step, pushes_);
+  CHECK(applied.ok()) << applied.ToString();
 
   Pull(missed_.keys());
   for (size_t i = 0; i < missed_values_.size(); ++i) {

@@ -23,7 +23,8 @@ Owner::Owner(OwnerOptions options)
     : options_(std::move(options)),
       shards_{ShardBegin(options_.server, options_.num_servers, options_.virtual_shards),
               ShardBegin(options_.server + 1, options_.num_servers, options_.virtual_shards)},
-      tables_(options_.tables, options_.virtual_shards),
+      tables_(options_.tables, options_.virtual_shards,
+              {fmt::format("server-{}", options_.server), shards_.end - shards_.begin}),
       merger_(options_.num_workers),
       step_pushes_(options_.num_workers),
       queue_(static_cast<size_t>(options_.num_workers) * (kRequestsMax + 8)),
@@ -104,10 +105,20 @@ void Owner::Handle(OwnerRequest request) {
   }
   if (request.type == MessageType::kPush) return HandlePush(std::move(request));
   if (Waits(request.type)) {
+    if (request.type == MessageType::kPull && request.kind == PullKind::kTraining) Prefetch(request);
     waiting_.push_back({std::move(request), SystemClock().SteadyNanos()});
     return;  // RunWaiting comes next
   }
   RunRequest(&request);
+}
+
+// While the workers compute the step before it, rows of a pull come from disk.
+void Owner::Prefetch(const OwnerRequest& request) {
+  if (NeededStep(request) <= merger_.applied()) return;
+  for (const TablePull& pull : request.pulls) {
+    const Status status = tables_.Prefetch(pull.table, pull.keys);
+    if (!status.ok()) return Fail(status.Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
+  }
 }
 
 void Owner::HandlePush(OwnerRequest request) {
@@ -128,7 +139,15 @@ void Owner::ApplySteps() {
     std::vector<OwnerRequest> pushes = merger_.Take();
     for (size_t w = 0; w < pushes.size(); ++w) step_pushes_[w] = std::move(pushes[w].pushes);
     // Worker 0's clock, so that all servers take the step for as old.
-    tables_.Apply(merger_.applied(), step_pushes_, pushes[0].unix_ms);
+    const Status status = tables_.Apply(merger_.applied(), step_pushes_, pushes[0].unix_ms)
+                              .Wrap(fmt::format("server {}, step {}", options_.server, merger_.applied()));
+    if (!status.ok()) {
+      Fail(status);
+      for (OwnerRequest& push : pushes) {
+        if (push.done) push.done(status, {});
+      }
+      return;
+    }
     applied_ = merger_.applied();
     NoteProgress();
     for (OwnerRequest& push : pushes) {
@@ -184,7 +203,7 @@ void Owner::RunRequest(OwnerRequest* request) {
   if (status.ok()) {
     switch (request->type) {
       case MessageType::kPull:
-        for (const TablePull& pull : request->pulls) tables_.Pull(pull.table, pull.keys, pull.rows);
+        status = Pull(*request);
         if (request->kind == PullKind::kEvaluation) NoteProgress();
         break;
       case MessageType::kSave:
@@ -209,6 +228,14 @@ void Owner::RunRequest(OwnerRequest* request) {
     }
   }
   if (request->done) request->done(status, std::move(reply));
+}
+
+Status Owner::Pull(const OwnerRequest& request) {
+  for (const TablePull& pull : request.pulls) {
+    WEIR_RETURN_IF_ERROR(tables_.Pull(request.kind, pull.table, pull.keys, pull.rows)
+                             .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
+  }
+  return Status();
 }
 
 Status Owner::Save(const OwnerRequest& request, OwnerReply* reply) {

@@ -57,12 +57,14 @@ class Owner {
   int64_t WaitNanos() const;
   void Handle(OwnerRequest request);
   void HandlePush(OwnerRequest request);
+  void Prefetch(const OwnerRequest& request);
   // The step that must be applied before the request can run.
   static int64_t NeededStep(const OwnerRequest& request);
   Status CheckStep(const OwnerRequest& request) const;
   void ApplySteps();
   void RunWaiting();
   void RunRequest(OwnerRequest* request);
+  Status Pull(const OwnerRequest& request);
   Status Save(const OwnerRequest& request, OwnerReply* reply);
   Status Load(const OwnerRequest& request);
   void NoteProgress();

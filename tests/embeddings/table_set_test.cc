@@ -160,13 +160,13 @@ TEST(TableSetTest, ApplyAgreesWithTheOracleHoweverKeysAreSplit) {
     OracleApply(specs, step, workers, &oracle);
     std::vector<std::vector<TablePush>> pushes;
     for (const WorkerPush& worker : workers) pushes.push_back(worker.pushes());
-    whole.Apply(step, pushes);
+    ASSERT_TRUE(whole.Apply(step, pushes).ok());
     for (int owner = 0; owner < 3; ++owner) {
       std::vector<WorkerPush> parts;
       for (const WorkerPush& worker : workers) parts.push_back(Part(worker, specs, owner, 3));
       pushes.clear();
       for (const WorkerPush& part : parts) pushes.push_back(part.pushes());
-      owners[owner]->Apply(step, pushes);
+      ASSERT_TRUE(owners[owner]->Apply(step, pushes).ok());
     }
   }
   for (int table = 0; table < 3; ++table) {
@@ -182,7 +182,7 @@ TEST(TableSetTest, PullGivesInitialWeightsAndChangesNothing) {
   TableSet tables(Specs(), kShards);
   const std::vector<uint64_t> keys = {0, 7, ~uint64_t{0}};
   std::vector<float> rows(3 * 16), expected(16);
-  tables.Pull(1, keys, rows.data());
+  ASSERT_TRUE(tables.Pull(PullKind::kEvaluation, 1, keys, rows.data()).ok());
   for (int i = 0; i < 3; ++i) {
     MakeRowInitializer(Specs()[1].initializer, 16, 2)->Initialize(keys[i], expected.data());
     EXPECT_EQ(std::vector<float>(rows.begin() + i * 16, rows.begin() + i * 16 + 16), expected);
@@ -197,7 +197,7 @@ TEST(TableSetTest, PullGivesTrainedWeights) {
   TableSet tables(Specs(), kShards);
   for (int64_t step = 1; step <= 5; ++step) {
     const WorkerPush push = RandomPush(Specs(), 1000, random);
-    tables.Apply(step, OneWorker(push));
+    ASSERT_TRUE(tables.Apply(step, OneWorker(push)).ok());
   }
   for (int table = 0; table < 3; ++table) {
     const int dim = tables.spec(table).layout.dim;
@@ -205,7 +205,7 @@ TEST(TableSetTest, PullGivesTrainedWeights) {
     std::vector<uint64_t> keys;
     for (const auto& [key, row] : rows) keys.push_back(key);
     std::vector<float> pulled(keys.size() * dim);
-    tables.Pull(table, keys, pulled.data());
+    ASSERT_TRUE(tables.Pull(PullKind::kEvaluation, table, keys, pulled.data()).ok());
     for (size_t i = 0; i < keys.size(); ++i) {
       ASSERT_EQ(std::memcmp(pulled.data() + i * dim, rows.at(keys[i]).values.data(), dim * sizeof(float)), 0);
     }
@@ -217,7 +217,7 @@ TableSet* FilledTables(uint64_t keys) {
   WorkerPush push;
   for (uint64_t key = 0; key < keys; ++key) push.keys[0].push_back(key * 11);
   push.gradients[0].assign(keys * 3, 1);
-  tables->Apply(1, OneWorker(push));
+  CHECK(tables->Apply(1, OneWorker(push)).ok());
   return tables;
 }
 

@@ -43,7 +43,8 @@ void ApplyStep(int64_t step, int dim, TableSet* tables) {
     gradients.insert(gradients.end(), gradient.begin(), gradient.end());
   }
   const std::vector<TablePush> push = {{0, keys, gradients.data()}};
-  tables->Apply(step, std::span(&push, 1));
+  const Status applied = tables->Apply(step, std::span(&push, 1));
+  CHECK(applied.ok()) << applied.ToString();
 }
 
 int Run(const std::string& optimizer, int dim) {

@@ -50,10 +50,10 @@ void WriteData(const std::string& path, int64_t rows, uint64_t seed) {
     ASSERT_TRUE(x.Append(UnitFloat(RandomBits(seed, RandomPurpose::kSampling, i, 2))).ok());
     ASSERT_TRUE(label.Append(UnitDouble(RandomBits(seed, RandomPurpose::kSampling, i, 3)) < chance).ok());
   }
-  auto table = arrow::Table::Make(
-      arrow::schema({arrow::field("C1", arrow::int64()), arrow::field("C2", arrow::int64()),
-                     arrow::field("x", arrow::float32()), arrow::field("label", arrow::int32())}),
-      {*c1.Finish(), *c2.Finish(), *x.Finish(), *label.Finish()});
+  auto table =
+      arrow::Table::Make(arrow::schema({arrow::field("C1", arrow::int64()), arrow::field("C2", arrow::int64()),
+                                        arrow::field("x", arrow::float32()), arrow::field("label", arrow::int32())}),
+                         {*c1.Finish(), *c2.Finish(), *x.Finish(), *label.Finish()});
   auto file = arrow::io::FileOutputStream::Open(path).ValueOrDie();
   ASSERT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), file, 100).ok());
 }
@@ -153,10 +153,9 @@ class TrainTest : public ::testing::Test {
   std::unique_ptr<RowFiles> row_files_;
 };
 
-#define ASSERT_RESULT(declaration, expression)                         \
-  auto WEIR_CONCAT(checked_, __LINE__) = (expression);                 \
-  ASSERT_TRUE(WEIR_CONCAT(checked_, __LINE__).ok())                    \
-      << WEIR_CONCAT(checked_, __LINE__).status().ToString();          \
+#define ASSERT_RESULT(declaration, expression)                                                              \
+  auto WEIR_CONCAT(checked_, __LINE__) = (expression);                                                      \
+  ASSERT_TRUE(WEIR_CONCAT(checked_, __LINE__).ok()) << WEIR_CONCAT(checked_, __LINE__).status().ToString(); \
   declaration = std::move(WEIR_CONCAT(checked_, __LINE__)).value()
 
 TEST_F(TrainTest, GoesThroughTheDataAndLearns) {
@@ -176,6 +175,44 @@ TEST_F(TrainTest, ServersGiveTheBitsOfALocalStore) {
                   TrainTogether(MakeJob(fmt::format("served{}", servers), {}), /*workers=*/1, servers));
     ExpectSame(alone, served);
   }
+}
+
+// Rows that memory cannot hold: 64 of the 540 keys fit.
+Job WithDisk(Job job, const std::string& path) {
+  for (TableConfig& table : *job.mutable_tables()) {
+    table.set_memory("4KiB");
+    table.mutable_disk()->set_path(path);
+  }
+  return job;
+}
+
+TEST_F(TrainTest, ADiskGivesTheBitsOfMemory) {
+  const std::string path = folder_ + "/disk";
+  const std::vector<std::string> overrides = {EvalUri(), "train.eval_every_steps=15"};
+  ASSERT_RESULT(TrainReport in_memory, TrainAlone(MakeJob("in_memory", overrides)));
+  ASSERT_RESULT(TrainReport alone, TrainAlone(WithDisk(MakeJob("alone", overrides), path)));
+  ExpectSame(in_memory, alone);
+  EXPECT_EQ(alone.rows, in_memory.rows);
+  EXPECT_EQ(alone.logloss, in_memory.logloss);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  for (int servers : {1, 3}) {
+    ASSERT_RESULT(TrainReport served,
+                  TrainTogether(WithDisk(MakeJob(fmt::format("served{}", servers), overrides), path),
+                                /*workers=*/1, servers));
+    ExpectSame(in_memory, served);
+    EXPECT_FALSE(std::filesystem::exists(path) && !std::filesystem::is_empty(path));
+  }
+}
+
+TEST_F(TrainTest, ADiskMayComeAndGoBetweenResumes) {
+  const std::string path = folder_ + "/disk";
+  ASSERT_RESULT(TrainReport straight, TrainAlone(MakeJob("straight", {})));
+  ASSERT_RESULT(TrainReport first, TrainAlone(WithDisk(MakeJob("halves", {"train.max_steps=13"}), path)));
+  EXPECT_EQ(first.steps, 13);
+  ASSERT_RESULT(TrainReport second, TrainAlone(WithDisk(MakeJob("halves", {"train.max_steps=26"}), path + "2")));
+  EXPECT_EQ(second.steps, 26);
+  ASSERT_RESULT(TrainReport third, TrainAlone(MakeJob("halves", {})));
+  ExpectSame(straight, third);
 }
 
 TEST_F(TrainTest, SeveralWorkersGiveTheSameBitsOverAnyServers) {
@@ -214,8 +251,7 @@ TEST_F(TrainTest, StopsEarlyAndKeepsTheBest) {
 }
 
 TEST_F(TrainTest, CommitsEveryNStepsAndKeepsTheNewest) {
-  ASSERT_RESULT(TrainReport report,
-                TrainAlone(MakeJob("out", {"checkpoint.every_steps=7", "checkpoint.keep=3"})));
+  ASSERT_RESULT(TrainReport report, TrainAlone(MakeJob("out", {"checkpoint.every_steps=7", "checkpoint.keep=3"})));
   ASSERT_RESULT(auto entries, ListCheckpoints(&LocalFileSystem(), folder_ + "/out/checkpoints", nullptr));
   std::vector<int64_t> steps;
   for (const CheckpointEntry& entry : entries) steps.push_back(entry.step);

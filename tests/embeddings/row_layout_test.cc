@@ -25,6 +25,23 @@ TEST(RowLayoutTest, FollowsTheOptimizer) {
   config.mutable_adam();
   EXPECT_EQ(Describe(MakeRowLayout(16, config)), "16 exp_avg:16=0.00 exp_avg_sq:16=0.00");
   EXPECT_EQ(MakeRowLayout(16, config).width(), 48);
+  config.mutable_adam()->set_amsgrad(true);
+  EXPECT_EQ(Describe(MakeRowLayout(16, config)), "16 exp_avg:16=0.00 exp_avg_sq:16=0.00 max_exp_avg_sq:16=0.00");
+  config.mutable_momentum();
+  EXPECT_EQ(Describe(MakeRowLayout(16, config)), "16 momentum_buffer:16=0.00");
+  config.mutable_ftrl();
+  EXPECT_EQ(Describe(MakeRowLayout(16, config)), "16 z:16=0.00 n:16=0.00");
+  config.mutable_group_lasso_ftrl();
+  EXPECT_EQ(Describe(MakeRowLayout(16, config)), "16 z:16=0.00 n:16=0.00");
+}
+
+TEST(RowLayoutTest, WeightsTakeTheBytesOfTheirType) {
+  EXPECT_EQ(MakeRowLayout(16, OptimizerConfig()).weight_bytes(), 64);
+  const RowLayout narrow = MakeRowLayout(16, OptimizerConfig(), TableConfig::BFLOAT16);
+  EXPECT_EQ(narrow.weight_bytes(), 32);
+  EXPECT_EQ(narrow.width(), 17) << "floats of a RowBlock";
+  EXPECT_STREQ(WeightTypeName(narrow.weight_type), "bfloat16");
+  EXPECT_STREQ(WeightTypeName(TableConfig::FLOAT32), "float32");
 }
 
 }  // namespace

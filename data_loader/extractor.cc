@@ -73,7 +73,15 @@ Result<std::unique_ptr<FeatureExtractor>> FeatureExtractor::Make(const Job& job,
       made->numeric_.push_back(std::move(numeric));
       made->numeric_columns_.push_back(feature.column());
     } else {
-      WEIR_ASSIGN_OR_RETURN(SparseColumn sparse, SparseColumn::Make(feature, *field->type(), text));
+      const std::string& weight = feature.sparse().weight_column();
+      const arrow::DataType* weight_type = nullptr;
+      if (!weight.empty()) {
+        WEIR_ASSIGN_OR_RETURN(const arrow::Field* weights,
+                              made->Find(schema, weight, fmt::format("feature {}: weight_column", feature.name())));
+        weight_type = weights->type().get();
+      }
+      WEIR_ASSIGN_OR_RETURN(SparseColumn sparse, SparseColumn::Make(feature, *field->type(), text, weight_type));
+      made->value_weight_columns_.push_back(weight);
       made->sparse_.push_back(std::move(sparse));
       made->sparse_columns_.push_back(feature.column());
     }
@@ -108,8 +116,13 @@ Status FeatureExtractor::Extract(const arrow::RecordBatch& rows, Batch* out, std
   }
   out->sparse.resize(sparse_.size());
   for (size_t f = 0; f < sparse_.size(); ++f) {
+    std::shared_ptr<arrow::Array> weights;
+    if (!value_weight_columns_[f].empty()) {
+      WEIR_RETURN_IF_ERROR(find(value_weight_columns_[f]));
+      weights = column;
+    }
     WEIR_RETURN_IF_ERROR(find(sparse_columns_[f]));
-    WEIR_RETURN_IF_ERROR(sparse_[f].Extract(*column, &out->sparse[f], first, bad));
+    WEIR_RETURN_IF_ERROR(sparse_[f].Extract(*column, weights.get(), &out->sparse[f], first, bad));
     WEIR_RETURN_IF_ERROR(CheckValueCount(out->sparse[f].values.size(), first + n, sparse_columns_[f]));
   }
   out->num_samples = first + n;
@@ -153,6 +166,10 @@ void RemoveRows(const std::vector<BadRow>& bad, Batch* batch) {
       if (dropped[i]) continue;
       auto values = feature.sample(i);
       kept.values.insert(kept.values.end(), values.begin(), values.end());
+      if (!feature.weights.empty()) {
+        kept.weights.insert(kept.weights.end(), feature.weights.begin() + feature.offsets[i],
+                            feature.weights.begin() + feature.offsets[i + 1]);
+      }
       kept.EndSample();
     }
     feature = std::move(kept);

@@ -45,6 +45,7 @@ class FeatureExtractor {
 
   std::vector<std::string> columns_;
   std::vector<std::string> sparse_columns_, numeric_columns_;
+  std::vector<std::string> value_weight_columns_;  // one per sparse feature, empty without
   std::vector<SparseColumn> sparse_;
   std::vector<NumericColumn> numeric_;
   std::string label_name_, weight_name_;

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <arrow/array.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
+
+#include "data_loader/list_bounds.h"
 
 namespace weir {
 namespace {
@@ -73,7 +76,8 @@ uint64_t SparseColumn::Bucketize(double x, const std::vector<double>& boundaries
   return static_cast<uint64_t>(std::upper_bound(boundaries.begin(), boundaries.end(), x) - boundaries.begin());
 }
 
-Result<SparseColumn> SparseColumn::Make(const FeatureConfig& feature, const arrow::DataType& type, bool text) {
+Result<SparseColumn> SparseColumn::Make(const FeatureConfig& feature, const arrow::DataType& type, bool text,
+                                        const arrow::DataType* weight_type) {
   const SparseConfig& config = feature.sparse();
   const arrow::DataType& values = ValueType(type);
   std::string place = fmt::format("feature {}: column {}", feature.name(), feature.column());
@@ -115,6 +119,9 @@ Result<SparseColumn> SparseColumn::Make(const FeatureConfig& feature, const arro
     auto key = made.OfText(config.default_value());
     if (!key.ok()) return key.status().Wrap(place + ": default_value");
     made.default_key_ = *key;
+  }
+  if (weight_type != nullptr) {
+    WEIR_ASSIGN_OR_RETURN(made.weights_, ValueWeightColumn::Make(feature, type, *weight_type, text));
   }
   return made;
 }
@@ -216,21 +223,18 @@ Status SparseColumn::ExtractSplit(const arrow::Array& column, Jagged* out, int64
   WEIR_RETURN_IF_ERROR(ReadStrings(column, strings.data(), cells.data()).Wrap(column_));
   for (int64_t i = 0; i < n; ++i) {
     if (cells[i] == Cell::kMissing && default_key_) out->values.push_back(*default_key_);
-    std::string_view rest = cells[i] == Cell::kMissing ? std::string_view() : strings[i];
     const size_t before = out->values.size();
-    while (!rest.empty()) {
-      size_t end = std::min(rest.find(split_), rest.size());
-      std::string_view part = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + split_.size(), rest.size()));
-      if (part.empty()) continue;
+    ForEachPart(cells[i] == Cell::kMissing ? std::string_view() : strings[i], split_, [&](std::string_view part) {
+      if (part.empty()) return true;
       auto key = OfText(part);
-      if (!key.ok()) {
-        out->values.resize(before);
-        MarkBad(column, i, first_row, bad);
-        break;
+      if (key.ok()) {
+        out->values.push_back(*key);
+        return true;
       }
-      out->values.push_back(*key);
-    }
+      out->values.resize(before);
+      MarkBad(column, i, first_row, bad);
+      return false;
+    });
     out->EndSample();
   }
   return Status();
@@ -239,20 +243,8 @@ Status SparseColumn::ExtractSplit(const arrow::Array& column, Jagged* out, int64
 Status SparseColumn::ExtractLists(const arrow::Array& column, Jagged* out, int64_t first_row,
                                   std::vector<BadRow>* bad) const {
   const int64_t n = column.length();
-  // Where row i's elements lie in `elements`.
-  std::shared_ptr<arrow::Array> elements;
-  std::vector<int64_t> bounds(n + 1);
-  auto read = [&](const auto& lists) {
-    for (int64_t i = 0; i <= n; ++i) bounds[i] = lists.value_offset(i) - lists.value_offset(0);
-    elements = lists.values()->Slice(lists.value_offset(0), bounds[n]);
-  };
-  if (column.type_id() == arrow::Type::LIST) {
-    read(static_cast<const arrow::ListArray&>(column));
-  } else if (column.type_id() == arrow::Type::LARGE_LIST) {
-    read(static_cast<const arrow::LargeListArray&>(column));
-  } else {
-    read(static_cast<const arrow::FixedSizeListArray&>(column));
-  }
+  std::vector<int64_t> bounds;
+  const std::shared_ptr<arrow::Array> elements = ListElements(column, &bounds);
   std::vector<uint64_t> keys(elements->length());
   std::vector<Cell> cells(elements->length());
   WEIR_RETURN_IF_ERROR(KeysOf(*elements, keys.data(), cells.data()));
@@ -275,8 +267,90 @@ Status SparseColumn::ExtractLists(const arrow::Array& column, Jagged* out, int64
   return Status();
 }
 
-Status SparseColumn::Extract(const arrow::Array& column, Jagged* out, int64_t first_row,
+Status SparseColumn::ReadValues(const arrow::Array& column, Values* out) const {
+  const int64_t n = column.length();
+  out->missing.resize(n);
+  for (int64_t i = 0; i < n; ++i) out->missing[i] = column.IsNull(i);
+  if (!split_.empty()) {
+    std::vector<std::string_view> strings(n);
+    std::vector<Cell> cells(n);
+    WEIR_RETURN_IF_ERROR(ReadStrings(column, strings.data(), cells.data()).Wrap(column_));
+    out->bounds = {0};
+    for (int64_t i = 0; i < n; ++i) {
+      ForEachPart(out->missing[i] ? std::string_view() : strings[i], split_, [&](std::string_view part) {
+        const Result<uint64_t> key = part.empty() ? Result<uint64_t>(0) : OfText(part);
+        out->keys.push_back(key.ok() ? *key : 0);
+        out->cells.push_back(part.empty() ? Cell::kMissing : key.ok() ? Cell::kValue : Cell::kBad);
+        return true;
+      });
+      out->bounds.push_back(static_cast<int64_t>(out->keys.size()));
+    }
+    return Status();
+  }
+  auto read = [&](const arrow::Array& values) {
+    out->keys.resize(values.length());
+    out->cells.resize(values.length());
+    return KeysOf(values, out->keys.data(), out->cells.data());
+  };
+  if (arrow::is_list_like(column.type_id())) return read(*ListElements(column, &out->bounds));
+  out->single = true;
+  out->bounds.resize(n + 1);
+  std::iota(out->bounds.begin(), out->bounds.end(), int64_t{0});
+  return read(column);
+}
+
+SparseColumn::RowFault SparseColumn::AppendWeighted(const Values& values, const ValueWeights& weights, int64_t i,
+                                                    Jagged* out) const {
+  const bool no_list = values.missing[i] && !values.single;
+  const int64_t first = values.bounds[i], first_weight = weights.bounds[i];
+  const int64_t size = no_list ? 0 : values.bounds[i + 1] - first;
+  const int64_t num_weights = weights.missing[i] && !values.single ? 0 : weights.bounds[i + 1] - first_weight;
+  if (num_weights != size) return RowFault::kCount;
+  for (int64_t v = 0; v < size; ++v) {
+    const Cell value = values.cells[first + v], weight = weights.cells[first_weight + v];
+    if (value == Cell::kBad) return RowFault::kValue;
+    if (value == Cell::kMissing && !(values.single && default_key_)) continue;
+    if (weight == Cell::kBad) return RowFault::kBadWeight;
+    if (weight == Cell::kMissing && value == Cell::kValue) return RowFault::kNoWeight;
+    out->values.push_back(value == Cell::kValue ? values.keys[first + v] : *default_key_);
+    out->weights.push_back(weight == Cell::kValue ? weights.weights[first_weight + v] : 1.0f);
+  }
+  if (no_list && default_key_) {
+    out->values.push_back(*default_key_);
+    out->weights.push_back(1.0f);
+  }
+  return RowFault::kNone;
+}
+
+Status SparseColumn::ExtractWeighted(const arrow::Array& column, const arrow::Array& weight_column, Jagged* out,
+                                     int64_t first_row, std::vector<BadRow>* bad) const {
+  constexpr const char* kReasons[] = {"", "", "has another number of weights than there are values", "is missing",
+                                      "is no finite number"};
+  Values values;
+  ValueWeights weights;
+  WEIR_RETURN_IF_ERROR(ReadValues(column, &values));
+  WEIR_RETURN_IF_ERROR(weights_->Read(weight_column, &weights));
+  for (int64_t i = 0; i < column.length(); ++i) {
+    const size_t before = out->values.size();
+    const RowFault fault = AppendWeighted(values, weights, i, out);
+    if (fault != RowFault::kNone) {
+      out->values.resize(before);
+      out->weights.resize(before);
+    }
+    if (fault == RowFault::kValue) {
+      MarkBad(column, i, first_row, bad);
+    } else if (fault != RowFault::kNone) {
+      bad->push_back(
+          {first_row + i, weights_->column(), kReasons[static_cast<int>(fault)], CellText(weight_column, i)});
+    }
+    out->EndSample();
+  }
+  return Status();
+}
+
+Status SparseColumn::Extract(const arrow::Array& column, const arrow::Array* weights, Jagged* out, int64_t first_row,
                              std::vector<BadRow>* bad) const {
+  if (weights_) return ExtractWeighted(column, *weights, out, first_row, bad);
   if (!split_.empty()) return ExtractSplit(column, out, first_row, bad);
   if (arrow::is_list_like(column.type_id())) return ExtractLists(column, out, first_row, bad);
   return ExtractSingle(column, out, first_row, bad);

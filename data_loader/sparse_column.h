@@ -13,6 +13,7 @@
 #include "data_loader/bad_rows.h"
 #include "data_loader/cells.h"
 #include "data_loader/key.h"
+#include "data_loader/value_weights.h"
 #include "proto/job.pb.h"
 
 namespace weir {
@@ -24,18 +25,24 @@ Status CheckValueCount(uint64_t values, int64_t rows, const std::string& column)
 //
 // A column holds single values or lists of them: integers, strings, or a dictionary of either; floats only with
 // `boundaries`. A null (or, in text, empty) value has the feature's default or no key; in a list, nulls have no key and
-// an empty list has none either. A string that is split yields a key for each part that is not empty.
+// an empty list has none either. A string that is split yields a key for each part that is not empty. With a weight
+// column each key has the weight at its value's place; a default that stands for a whole list has weight 1, and so has
+// any other default without a weight.
 class SparseColumn {
  public:
   enum class Kind { kInteger, kString, kFloating };
 
-  // text: values are parsed as the feature's type says (strings by default). InvalidArgument when the feature cannot be
-  // read from `type`, or its default cannot be.
-  static Result<SparseColumn> Make(const FeatureConfig& feature, const arrow::DataType& type, bool text);
+  // text: values are parsed as the feature's type says (strings by default). weight_type: of the weight column, null
+  // without one. InvalidArgument when the feature cannot be read from `type`, its default cannot be, or the weights do
+  // not go along with it.
+  static Result<SparseColumn> Make(const FeatureConfig& feature, const arrow::DataType& type, bool text,
+                                   const arrow::DataType* weight_type = nullptr);
 
-  // Appends one sample a row. What cannot be read is appended to *bad and has no keys; rows in *bad count from
+  // Appends one sample a row. weights: the same rows of the weight column, null without one. What cannot be read, and
+  // rows with another number of weights than values, are appended to *bad and have no keys; rows in *bad count from
   // first_row.
-  Status Extract(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
+  Status Extract(const arrow::Array& column, const arrow::Array* weights, Jagged* out, int64_t first_row,
+                 std::vector<BadRow>* bad) const;
 
   // What is hashed: two files of a source must agree.
   Kind kind() const { return kind_; }
@@ -45,6 +52,18 @@ class SparseColumn {
   static uint64_t Bucketize(double x, const std::vector<double>& boundaries);
 
  private:
+  // The keys of some rows, end to end, as ValueWeights has the weights.
+  struct Values {
+    std::vector<uint64_t> keys;
+    std::vector<Cell> cells;
+    std::vector<int64_t> bounds;
+    bool single = false;        // each row has one value, which may be missing
+    std::vector<bool> missing;  // of each row, as a whole
+  };
+
+  // What a row with weights may have: a value that cannot be read, or weights.
+  enum class RowFault { kNone, kValue, kCount, kNoWeight, kBadWeight };
+
   explicit SparseColumn(KeyRule rule) : rule_(rule) {}
 
   uint64_t OfNumber(double x) const { return rule_.OfInteger(Bucketize(x, boundaries_)); }
@@ -55,6 +74,11 @@ class SparseColumn {
   Status ExtractSingle(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
   Status ExtractSplit(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
   Status ExtractLists(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
+  Status ExtractWeighted(const arrow::Array& column, const arrow::Array& weight_column, Jagged* out, int64_t first_row,
+                         std::vector<BadRow>* bad) const;
+  Status ReadValues(const arrow::Array& column, Values* out) const;
+  // Appends the keys and weights of row i, as far as there is no fault.
+  RowFault AppendWeighted(const Values& values, const ValueWeights& weights, int64_t i, Jagged* out) const;
   void MarkBad(const arrow::Array& column, int64_t i, int64_t first_row, std::vector<BadRow>* bad) const;
 
   KeyRule rule_;
@@ -65,6 +89,7 @@ class SparseColumn {
   std::vector<double> boundaries_;
   std::string split_;
   std::optional<uint64_t> default_key_;
+  std::optional<ValueWeightColumn> weights_;
 };
 
 }  // namespace weir

@@ -223,8 +223,14 @@ class ShuffledSource : public StepSource {
     WEIR_RETURN_IF_ERROR(CheckValueCount(values_after, rows, sparse_names_[f]));
     if (!single) {
       for (const Pick& pick : picks_) {
-        auto values = own_[pick.stream].block.sparse[f].sample(pick.row);
+        const Jagged& block = own_[pick.stream].block.sparse[f];
+        auto values = block.sample(pick.row);
         out->values.insert(out->values.end(), values.begin(), values.end());
+        const std::vector<float>& weights = block.weights;
+        if (!weights.empty()) {
+          out->weights.insert(out->weights.end(), weights.begin() + block.offsets[pick.row],
+                              weights.begin() + block.offsets[pick.row + 1]);
+        }
         out->EndSample();
       }
       return Status();
@@ -241,6 +247,11 @@ class ShuffledSource : public StepSource {
     for (size_t i = 0; i < n; ++i) {
       out->values[first_value + i] = keys_of_[picks_[i].stream][picks_[i].row];
       out->offsets[first_offset + i] = static_cast<int32_t>(first_value + i + 1);
+    }
+    for (const Pick& pick : picks_) {
+      const std::vector<float>& weights = own_[pick.stream].block.sparse[f].weights;
+      if (weights.empty()) break;  // then no block has any
+      out->weights.push_back(weights[pick.row]);
     }
     return Status();
   }

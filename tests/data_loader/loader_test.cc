@@ -367,28 +367,41 @@ TEST(Loader, StreamsBeginInTheMiddleOfARowGroup) {
   EXPECT_EQ(seen, all);
 }
 
-TEST(Loader, ShuffledSamplesKeepTheirLists) {
+TEST(Loader, ShuffledSamplesKeepTheirListsAndWeights) {
   TempFolder folder;
   arrow::ListBuilder tags(arrow::default_memory_pool(), std::make_shared<arrow::Int32Builder>());
   auto& values = static_cast<arrow::Int32Builder&>(*tags.value_builder());
+  arrow::ListBuilder shares(arrow::default_memory_pool(), std::make_shared<arrow::FloatBuilder>());
+  auto& weights = static_cast<arrow::FloatBuilder&>(*shares.value_builder());
   std::vector<int64_t> ids;
   std::vector<float> xs;
   std::vector<int32_t> labels;
   for (int id = 0; id < 300; ++id) {
     ASSERT_TRUE(tags.Append().ok());
-    for (int tag = 0; tag < id % 4; ++tag) ASSERT_TRUE(values.Append(id * 10 + tag).ok());
+    ASSERT_TRUE(shares.Append().ok());
+    for (int tag = 0; tag < id % 4; ++tag) {
+      ASSERT_TRUE(values.Append(id * 10 + tag).ok());
+      ASSERT_TRUE(weights.Append(static_cast<float>(id) + 0.25f * static_cast<float>(tag)).ok());
+    }
     ids.push_back(id);
+    xs.push_back(static_cast<float>(id) / 2);
     labels.push_back(id % 2);
   }
   WriteParquet(folder / "a.parquet",
                MakeTable({{"id", MakeArray<arrow::Int64Builder>(ids)},
                           {"tags", tags.Finish().ValueOrDie()},
+                          {"shares", shares.Finish().ValueOrDie()},
+                          {"x", MakeArray<arrow::FloatBuilder>(xs)},
                           {"label", MakeArray<arrow::Int32Builder>(labels)}}),
                64);
   Job job;
   job.mutable_data()->mutable_label()->set_column("label");
-  AddSparse(&job, "id")->mutable_sparse()->set_identity(true);
-  AddSparse(&job, "tags")->mutable_sparse()->set_identity(true);
+  for (const auto& [column, weight_column] : {std::pair("id", "x"), std::pair("tags", "shares")}) {
+    SparseConfig* sparse = AddSparse(&job, column)->mutable_sparse();
+    sparse->set_identity(true);
+    sparse->set_pooling(SparseConfig::WEIGHTED_SUM);
+    sparse->set_weight_column(weight_column);
+  }
   auto loader = Loader::Open(job, Source(folder / "a.parquet"), Options(50), {});
   ASSERT_TRUE(loader.ok()) << loader.status().ToString();
   StepBatch step;
@@ -398,10 +411,46 @@ TEST(Loader, ShuffledSamplesKeepTheirLists) {
       uint64_t id = step.batch.sparse[0].sample(i)[0];
       auto tags_of = step.batch.sparse[1].sample(i);
       ASSERT_EQ(tags_of.size(), id % 4);
-      for (size_t t = 0; t < tags_of.size(); ++t) EXPECT_EQ(tags_of[t], id * 10 + t);
+      EXPECT_EQ(step.batch.sparse[0].weights[i], static_cast<float>(id) / 2);
+      const float* weights_of = step.batch.sparse[1].weights.data() + step.batch.sparse[1].offsets[i];
+      for (size_t t = 0; t < tags_of.size(); ++t) {
+        EXPECT_EQ(tags_of[t], id * 10 + t);
+        EXPECT_EQ(weights_of[t], static_cast<float>(id) + 0.25f * static_cast<float>(t));
+      }
     }
+    for (const Jagged& feature : step.batch.sparse) ASSERT_EQ(feature.weights.size(), feature.values.size());
   }
   EXPECT_EQ(seen, 300);
+}
+
+TEST(Loader, WeightsOfSplitStringsInCsv) {
+  TempFolder folder;
+  const std::string path = folder.Write("a.csv",
+                                        "label,tags,shares\n"
+                                        "1,7|8,0.5|-2\n"
+                                        "0,,\n"
+                                        "1,9|7,1\n"
+                                        "0,9,+3e1\n");
+  Job job;
+  job.mutable_data()->mutable_label()->set_column("label");
+  job.mutable_data()->set_max_bad_rows(1);
+  SparseConfig* sparse = AddSparse(&job, "tags")->mutable_sparse();
+  sparse->set_type(SparseConfig::INTEGER);
+  sparse->set_identity(true);
+  sparse->set_split("|");
+  sparse->set_pooling(SparseConfig::WEIGHTED_SUM);
+  sparse->set_weight_column("shares");
+  LoaderOptions options = Options(4);
+  options.shuffle = false;
+  options.max_bad_rows = 1;
+  auto loader = Loader::Open(job, Source(path), options, {});
+  ASSERT_TRUE(loader.ok()) << loader.status().ToString();
+  StepBatch step;
+  ASSERT_TRUE(*(*loader)->Next(&step));
+  EXPECT_EQ(step.batch.num_samples, 3);
+  EXPECT_EQ(step.batch.sparse[0].values, (std::vector<uint64_t>{7, 8, 9}));
+  EXPECT_EQ(step.batch.sparse[0].offsets, (std::vector<int32_t>{0, 2, 2, 3}));
+  EXPECT_EQ(step.batch.sparse[0].weights, (std::vector<float>{0.5f, -2, 30}));
 }
 
 }  // namespace

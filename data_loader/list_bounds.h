@@ -1,0 +1,30 @@
+// Where the values of each row lie: in a column of lists, and in a string that is split.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include <arrow/type_fwd.h>
+
+namespace weir {
+
+// All elements of a list, large list or fixed-size list column, end to end, those of row i at [bounds[i], bounds[i+1]).
+// bounds: [column.length() + 1]. A null row may have elements, which mean nothing.
+std::shared_ptr<arrow::Array> ListElements(const arrow::Array& column, std::vector<int64_t>* bounds);
+
+// Calls visit(part) for each part of `text`, empty ones too, except after a separator at the very end. Without text
+// there is none. visit returns whether to go on.
+template <typename Visit>
+void ForEachPart(std::string_view text, std::string_view separator, const Visit& visit) {
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(separator), text.size());
+    const std::string_view part = text.substr(0, end);
+    text.remove_prefix(std::min(end + separator.size(), text.size()));
+    if (!visit(part)) return;
+  }
+}
+
+}  // namespace weir

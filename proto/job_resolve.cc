@@ -59,6 +59,7 @@ void SetFeatureField(const std::string& path, const std::string& value, FeatureC
   if (path == "column") feature->set_column(value);
   if (path == "sparse.table") feature->mutable_sparse()->set_table(value);
   if (path == "sparse.hash_space") feature->mutable_sparse()->set_hash_space(value);
+  if (path == "sparse.weight_column") feature->mutable_sparse()->set_weight_column(value);
 }
 
 std::vector<RangeField> FeatureRangeFields(const FeatureConfig& feature) {
@@ -66,6 +67,9 @@ std::vector<RangeField> FeatureRangeFields(const FeatureConfig& feature) {
   if (feature.has_column()) fields.push_back({"column", feature.column(), {}});
   if (feature.sparse().has_table()) fields.push_back({"sparse.table", feature.sparse().table(), {}});
   if (feature.sparse().has_hash_space()) fields.push_back({"sparse.hash_space", feature.sparse().hash_space(), {}});
+  if (feature.sparse().has_weight_column()) {
+    fields.push_back({"sparse.weight_column", feature.sparse().weight_column(), {}});
+  }
   return fields;
 }
 

@@ -135,7 +135,24 @@ void CheckData(const DataConfig& data, JobErrors* errors) {
   }
 }
 
+void CheckPooling(const SparseConfig& sparse, const std::string& path, JobErrors* errors) {
+  const std::string pooling = SparseConfig::Pooling_Name(sparse.pooling());
+  if (sparse.pooling() == SparseConfig::WEIGHTED_SUM) {
+    if (sparse.weight_column().empty()) errors->Add(path + ".weight_column", "is required with pooling WEIGHTED_SUM");
+  } else if (sparse.has_weight_column()) {
+    errors->Add(path + ".weight_column", fmt::format("is for pooling WEIGHTED_SUM only, but pooling is {}", pooling));
+  }
+  if (sparse.pooling() == SparseConfig::NONE) {
+    if (sparse.max_length() == 0) {
+      errors->Add(path + ".max_length", "is required with pooling NONE, at least 1: the places of the sequence");
+    }
+  } else if (sparse.max_length() != 0) {
+    errors->Add(path + ".max_length", fmt::format("is for pooling NONE only, but pooling is {}", pooling));
+  }
+}
+
 void CheckSparse(const SparseConfig& sparse, const std::string& path, JobErrors* errors) {
+  CheckPooling(sparse, path, errors);
   const SparseConfig::ValueType type = sparse.type();
   const bool buckets_numbers = !sparse.boundaries().empty();
   for (int i = 1; i < sparse.boundaries_size(); ++i) {

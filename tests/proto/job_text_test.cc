@@ -153,6 +153,33 @@ TEST(ReadJob, RefusesWhatHasNoMeaning) {
               HasSubstr("job.textproto:8:10: tables[1].name \"user\" names another table already"));
 }
 
+TEST(ReadJob, PoolingsHaveWhatTheyNeedAndNothingElse) {
+  auto error_of = [](const std::string& sparse) { return ErrorOf(With("sparse {}", "sparse { " + sparse + " }")); };
+  EXPECT_EQ(error_of("pooling: WEIGHTED_SUM weight_column: \"w\""), "no error");
+  EXPECT_EQ(error_of("pooling: NONE max_length: 1"), "no error");
+  EXPECT_EQ(error_of("pooling: MAX"), "no error");
+  const char* no_column = "features[0].sparse.weight_column is required with pooling WEIGHTED_SUM";
+  EXPECT_THAT(error_of("pooling: WEIGHTED_SUM"), HasSubstr(no_column));
+  EXPECT_THAT(error_of("pooling: WEIGHTED_SUM weight_column: \"\""), HasSubstr(no_column));
+  EXPECT_THAT(error_of("weight_column: \"w\""),
+              HasSubstr("sparse.weight_column is for pooling WEIGHTED_SUM only, but pooling is SUM"));
+  EXPECT_THAT(error_of("pooling: NONE"), HasSubstr("sparse.max_length is required with pooling NONE"));
+  EXPECT_THAT(error_of("pooling: NONE max_length: 0"), HasSubstr("sparse.max_length is required with pooling NONE"));
+  EXPECT_THAT(error_of("pooling: NONE max_length: 5000"), HasSubstr("expected at most 4096"));
+  EXPECT_THAT(error_of("pooling: NONE max_length: -1"), HasSubstr("expected at least 0"));
+  EXPECT_THAT(error_of("pooling: MAX max_length: 3"),
+              HasSubstr("sparse.max_length is for pooling NONE only, but pooling is MAX"));
+}
+
+TEST(ReadJob, RangesOfWeightColumnsGoAlong) {
+  const Result<Job> job =
+      Read(With("name: \"user\" sparse {}",
+                "name: \"C[1-2]\" sparse { table: \"user\" pooling: WEIGHTED_SUM weight_column: \"W[3-4]\" }"));
+  ASSERT_TRUE(job.ok()) << job.status().ToString();
+  EXPECT_EQ(job->features(0).sparse().weight_column(), "W3");
+  EXPECT_EQ(job->features(1).sparse().weight_column(), "W4");
+}
+
 TEST(ReadJob, ATableOfItsOwnOptimizerIsCheckedOnce) {
   const std::string error =
       ErrorOf(With("dim: 4", "dim: 4 optimizer { sgd {} schedule { decay: LINEAR } }"), {"optimizers.rows.sgd={}"});

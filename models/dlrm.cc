@@ -24,7 +24,7 @@ class Dlrm : public Model {
       options.widths.push_back(dim);
       bottom_ = register_module("bottom", std::make_shared<Mlp>(options, init));
     }
-    const int64_t count = static_cast<int64_t>(features.sparse.size()) + (has_bottom ? 1 : 0);
+    const int64_t count = int64_t{features.num_vectors()} + (has_bottom ? 1 : 0);
     interaction_ = register_module("interaction", std::make_shared<DotInteraction>(count, dim, has_bottom));
     MlpOptions options{.inputs = interaction_->output_width(),
                        .widths = {config.top().begin(), config.top().end()},
@@ -50,7 +50,7 @@ class Dlrm : public Model {
 
 Result<std::shared_ptr<Model>> MakeDlrm(const Job& job, const FeatureSet& features) {
   WEIR_ASSIGN_OR_RETURN(const int dim, CommonDim(job, features));
-  const size_t vectors = features.sparse.size() + (features.numeric.empty() ? 0 : 1);
+  const int vectors = features.num_vectors() + (features.numeric.empty() ? 0 : 1);
   if (features.sparse.empty() || vectors < 2) {
     return InvalidArgument(fmt::format(
         "expected a sparse feature and another one, sparse or numeric, to multiply it with; found {} sparse "

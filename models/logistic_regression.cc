@@ -1,4 +1,4 @@
-// Logistic regression: one weight per key and per numeric feature, and a bias.
+// Logistic regression: one weight per key and per numeric feature, and a bias. Of a sequence it adds all that are seen.
 
 #include <fmt/format.h>
 

@@ -36,8 +36,15 @@ To score a sample:
    integer is its 8 little-endian bytes and a string its own; with `buckets` the key is taken modulo them; with
    `identity` the integer itself is the key. A missing value is `default_value` if there is one, else there is no key.
 3. Look up each key's vector in the feature's table (a key that is not there has the initial vector: for a uniform
-   initializer a draw from the table's `seed`, for a constant one the constant), add them up (or take the mean,
-   where `pooling` is MEAN), zeros if there are none, and write them to the columns [offset, offset + dim) of `pooled`.
+   initializer a draw from the table's `seed`, for a constant one the constant) and write to the columns
+   [offset, offset + width) of `pooled`, by the feature's `pooling`:
+   - SUM: their sum; MEAN: the sum divided by their number; MAX: the largest of each column;
+   - WEIGHTED_SUM: the sum of each vector times its value's weight, from `weight_column`. Weights stand as values do: a list
+     beside a list, a string to be split beside one, a number beside a number; where a value has no key its weight has no
+     part. A `default_value` that stands for a whole list weighs 1, one for a single value 1 if its weight is missing;
+   - NONE: the vectors of the first `max_length` keys side by side, then zeros.
+
+   Zeros if there is no key.
 4. `torch.sigmoid(torch.jit.load("dense.pt")(numeric, pooled))`.
 )";
 
@@ -79,6 +86,9 @@ ExportManifest DescribeInputs(const Manifest& manifest, const FeatureSet& featur
     entry->set_offset(feature.offset);
     entry->set_dim(feature.dim);
     entry->set_pooling(feature.pooling);
+    entry->set_width(feature.pooled_dim());
+    entry->set_max_length(feature.max_length);
+    entry->set_weight_column(manifest.job().features(feature.config).sparse().weight_column());
   }
   description.set_pooled_dim(features.pooled_dim);
   *description.mutable_job() = manifest.job();

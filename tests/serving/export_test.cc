@@ -193,6 +193,14 @@ TEST_F(ExportTest, TheManifestSaysHowThePartsFit) {
   job.mutable_tables(1)->set_name("user/id");
   job.mutable_features(1)->mutable_sparse()->set_table("user/id");
   job.mutable_features(1)->mutable_sparse()->set_pooling(SparseConfig::MEAN);
+  for (const auto pooling : {SparseConfig::WEIGHTED_SUM, SparseConfig::NONE}) {
+    FeatureConfig* feature = job.add_features();
+    feature->set_name(SparseConfig::Pooling_Name(pooling));
+    feature->mutable_sparse()->set_table("C0");
+    feature->mutable_sparse()->set_pooling(pooling);
+  }
+  job.mutable_features(3)->mutable_sparse()->set_weight_column("shares");
+  job.mutable_features(4)->mutable_sparse()->set_max_length(3);
   Commit(job);
   ASSERT_TRUE(ExportModel(&LocalFileSystem(), checkpoint_, out() + "/").ok());
   const ExportManifest manifest = ReadManifestJson();
@@ -200,12 +208,22 @@ TEST_F(ExportTest, TheManifestSaysHowThePartsFit) {
   EXPECT_EQ(manifest.step(), 1);
   EXPECT_EQ(manifest.hash_rule().version(), kHashRuleVersion);
   EXPECT_THAT(manifest.numeric(), ElementsAre("I0"));
-  ASSERT_EQ(manifest.sparse_size(), 2);
+  ASSERT_EQ(manifest.sparse_size(), 4);
   EXPECT_EQ(manifest.sparse(1).feature(), "C1");
   EXPECT_EQ(manifest.sparse(1).table(), "user/id");
   EXPECT_EQ(manifest.sparse(1).offset(), 5);
   EXPECT_EQ(manifest.sparse(1).pooling(), SparseConfig::MEAN);
-  EXPECT_EQ(manifest.pooled_dim(), 10);
+  EXPECT_EQ(manifest.sparse(1).width(), 5);
+  EXPECT_TRUE(manifest.sparse(1).has_max_length());  // all fields are written
+  EXPECT_TRUE(manifest.sparse(1).has_weight_column());
+  EXPECT_EQ(manifest.sparse(2).pooling(), SparseConfig::WEIGHTED_SUM);
+  EXPECT_EQ(manifest.sparse(2).weight_column(), "shares");
+  EXPECT_EQ(manifest.sparse(3).pooling(), SparseConfig::NONE);
+  EXPECT_EQ(manifest.sparse(3).offset(), 15);
+  EXPECT_EQ(manifest.sparse(3).dim(), 5);
+  EXPECT_EQ(manifest.sparse(3).width(), 15);
+  EXPECT_EQ(manifest.sparse(3).max_length(), 3);
+  EXPECT_EQ(manifest.pooled_dim(), 30);
   ASSERT_EQ(manifest.tables_size(), 2);
   EXPECT_EQ(manifest.tables(1).file(), "rows-user%2Fid.parquet");
   EXPECT_EQ(manifest.tables(1).rows(), kKeys);

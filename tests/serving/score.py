@@ -79,23 +79,54 @@ class KeyRule:
         return key % self.buckets if self.buckets else key
 
 
-def sparse_values(feature, column):
-    """For each row the list of values that have a key."""
+def parts(text, separator):
+    """What stands between separators; nothing after one at the end."""
+    found = text.split(separator)
+    return found[:-1] if found[-1] == "" else found
+
+
+def weights_of(cell, config):
+    """The weights of one row, as many as it has values."""
+    if "split" in config:
+        return [float(part) if part else None for part in parts(cell or "", config["split"])]
+    return cell if isinstance(cell, list) else [cell]
+
+
+def sparse_values(feature, column, weights):
+    """For each row the list of values that have a key, each with its weight."""
     config = feature["sparse"]
     default = None
     if "default_value" in config:
         text = config["default_value"]
         kind = column.type.value_type if pa.types.is_list(column.type) else column.type
         default = int(text) if pa.types.is_integer(kind) else float(text) if pa.types.is_floating(kind) else text
-    for value in column.to_pylist():
+    for value, weight in zip(column.to_pylist(), weights.to_pylist() if weights else [None] * len(column)):
         if value is None:
-            yield [] if default is None else [default]
-        elif "split" in config:
-            yield [part for part in value.split(config["split"]) if part]
-        elif isinstance(value, list):
-            yield [element for element in value if element is not None]
+            single = isinstance(weight, (int, float))
+            yield [] if default is None else [(default, weight if single else 1.0)]
+            continue
+        if "split" in config:
+            values = [part or None for part in parts(value, config["split"])]
         else:
-            yield [value]
+            values = value if isinstance(value, list) else [value]
+        row_weights = weights_of(weight, config) if weights else [1.0] * len(values)
+        assert len(values) == len(row_weights), (value, weight)
+        yield [(v, w) for v, w in zip(values, row_weights) if v is not None]
+
+
+def pool(entry, rows, weights):
+    """The columns of one sample. rows: [values, dim], at least one."""
+    if entry["pooling"] == "NONE":
+        vector = np.zeros(entry["width"], dtype=np.float32)
+        seen = np.concatenate(rows[: entry["max_length"]])
+        vector[: len(seen)] = seen
+        return vector
+    if entry["pooling"] == "MAX":
+        return np.max(rows, axis=0)
+    if entry["pooling"] == "WEIGHTED_SUM":
+        return np.sum([row * np.float32(weight) for row, weight in zip(rows, weights)], axis=0)
+    total = np.sum(rows, axis=0)
+    return total / len(rows) if entry["pooling"] == "MEAN" else total
 
 
 def numeric_values(feature, column):
@@ -128,12 +159,12 @@ class ExportedModel:
         for entry in self.manifest.get("sparse", []):
             feature, table = self.features[entry["feature"]], self.tables[entry["table"]]
             rule = KeyRule(feature["sparse"])
-            columns = slice(entry["offset"], entry["offset"] + entry["dim"])
-            for i, values in enumerate(sparse_values(feature, data[feature.get("column", entry["feature"])])):
-                if not values:
-                    continue
-                rows = np.sum([table[rule(value)] for value in values], axis=0)
-                pooled[i, columns] = rows / len(values) if entry["pooling"] == "MEAN" else rows
+            columns = slice(entry["offset"], entry["offset"] + entry["width"])
+            weights = data[entry["weight_column"]] if entry["weight_column"] else None
+            column = data[feature.get("column", entry["feature"])]
+            for i, values in enumerate(sparse_values(feature, column, weights)):
+                if values:
+                    pooled[i, columns] = pool(entry, [table[rule(v)] for v, _ in values], [w for _, w in values])
         return torch.from_numpy(numeric), torch.from_numpy(pooled)
 
     def score(self, data):

@@ -1,4 +1,6 @@
-"""End to end: train, export, and score with plain PyTorch; `weir predict` has to give the same scores."""
+"""End to end: train, export, and score with plain PyTorch; `weir predict` has to give the same scores, and `weir eval`
+their loss."""
+import json
 import os
 import shutil
 import subprocess
@@ -23,7 +25,7 @@ optimizers {
 }
 """
 
-# Every transform of the schema, lists and features that share a table.
+# Every transform and pooling of the schema, lists and features that share a table.
 FEATURES = """
 features { name: "user" sparse {} }
 features { name: "text" sparse { table: "words" default_value: "none" } }
@@ -31,12 +33,20 @@ features { name: "words" sparse { table: "words" split: " " pooling: MEAN } }
 features { name: "tags" sparse { buckets: 37 } }
 features { name: "age_group" column: "age" sparse { boundaries: [18, 30, 50] default_value: "-1" } }
 features { name: "slot" sparse { identity: true } }
+features { name: "best_tag" column: "tags" sparse { table: "tags" buckets: 37 pooling: MAX } }
+features {
+  name: "visits"
+  sparse { pooling: WEIGHTED_SUM weight_column: "visit_shares" default_value: "-7" }
+}
+features { name: "history" column: "visits" sparse { table: "visits" pooling: NONE max_length: 3 } }
+features { name: "queries" sparse { table: "words" split: "|" pooling: WEIGHTED_SUM weight_column: "query_weights" } }
+features { name: "place" sparse { table: "slot" default_value: "3" pooling: WEIGHTED_SUM weight_column: "nearness" } }
 features { name: "age" numeric { default_value: 33 clip_min: 5 clip_max: 70 standard { mean: 40 stddev: 15 } } }
 features { name: "spent" numeric { log: true } }
 tables { name: "[TABLES]" dim: DIM INITIALIZER }
 """
 
-TABLES = ["user", "words", "tags", "age_group", "slot"]
+TABLES = ["user", "words", "tags", "age_group", "slot", "visits"]
 
 
 def job(model, dim, initializer):
@@ -50,7 +60,12 @@ def table(rows, seed, users):
     words = ["river", "weir", "lake", "", "sluice gate", "überlauf", "a word of more than sixteen bytes"]
     user = rng.integers(-users, users, rows)
     age = [None if x < 0 else int(x) for x in rng.integers(-5, 90, rows)]
+    visits = [[int(v) for v in rng.integers(0, 40, n)] for n in rng.integers(0, 6, rows)]
+    shares = [[float(w) for w in rng.normal(0, 1, len(v))] for v in visits]
+    queries = [[str(q) for q in rng.choice(words, n)] for n in rng.integers(0, 4, rows)]
+    queries = [q + ["end"] if q[-1:] == [""] else q for q in queries]  # nothing stands after a separator at the end
     logit = np.sin(user) + np.array([0 if a is None else a / 40 - 1 for a in age])
+    logit += [sum(w * np.cos(v) for v, w in zip(*row)) for row in zip(visits, shares)]
     return pa.table({
         "label": (rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int32),
         "user": pa.array(user, pa.int32()),
@@ -61,6 +76,12 @@ def table(rows, seed, users):
         "slot": pa.array(rng.integers(0, 1 << 63, rows, dtype=np.uint64) >> rng.integers(55, 63, rows).astype(np.uint64),
                          pa.uint64()),
         "spent": pa.array(rng.normal(0, 100, rows)),
+        "visits": pa.array([None if i % 17 == 0 else v for i, v in enumerate(visits)], pa.list_(pa.int32())),
+        "visit_shares": pa.array([None if i % 17 == 0 else w for i, w in enumerate(shares)], pa.list_(pa.float32())),
+        "queries": pa.array(["|".join(q) for q in queries]),
+        "query_weights": pa.array(["|".join(f"{w:.3f}" for w in rng.normal(0, 1, len(q))) for q in queries]),
+        "place": pa.array([None if p == 9 else int(p) for p in rng.integers(0, 10, rows)], pa.int64()),
+        "nearness": pa.array(rng.integers(-2, 3, rows), pa.int8()),
     })
 
 
@@ -78,6 +99,7 @@ class ScoreTest(unittest.TestCase):
     def weir(self, *arguments):
         done = subprocess.run([WEIR, *arguments], capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(done.returncode, 0, done.stderr[-4000:])
+        return done.stdout
 
     def check(self, model, dim, initializer):
         with open(self.path("job.textproto"), "w", encoding="utf-8") as f:
@@ -86,6 +108,7 @@ class ScoreTest(unittest.TestCase):
         self.weir("train", self.path("job.textproto"), f"output={run}", f"data.train.uri={self.path('train.parquet')}")
         self.weir("export", run, "--out", exported)
         self.weir("predict", run, "--out", scores, "--columns", "user", f"data.eval.uri={self.path('unseen.parquet')}")
+        report = self.weir("eval", run, f"data.eval.uri={self.path('unseen.parquet')}")
         found = pq.read_table(scores)
         self.assertEqual(found["user"].to_pylist(), self.unseen["user"].to_pylist())
         predicted = found["score"].to_numpy()
@@ -93,6 +116,9 @@ class ScoreTest(unittest.TestCase):
         expected = net.score(self.unseen)
         self.assertLessEqual(np.abs(predicted - expected).max(), TOLERANCE)
         self.assertGreater(np.std(expected), 0.02)  # the model tells samples apart
+        labels, p = self.unseen["label"].to_numpy(), predicted.astype(np.float64)
+        logloss = -np.mean(np.where(labels == 1, np.log(p), np.log(1 - p)))
+        self.assertAlmostEqual(json.loads(report.strip().splitlines()[-1])["logloss"], logloss, delta=TOLERANCE)
         self.assertGreater(net.tables["user"].misses, 50)
         self.assertEqual(net.tables["age_group"].misses, 0)
 

@@ -16,8 +16,8 @@ class DistinctKeys {
  public:
   DistinctKeys();
 
-  // Forgets all keys. expected: how many distinct ones are about to come, say as many as last time; so few keys touch
-  // little memory. A guess that is too low costs a rehashing.
+  // Forgets all keys. expected: how many distinct ones are about to come, say as many as last time. Slots for them are
+  // taken into use at once; where more come, or none are expected, the slots are rehashed on the way.
   void Clear(int64_t expected = 0);
 
   // numbers[i]: the number of keys[i] among the distinct keys added since Clear(), 0 for the first. At most 2^31 keys.

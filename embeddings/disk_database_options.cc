@@ -1,6 +1,7 @@
 #include "embeddings/disk_database_options.h"
 
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <utility>
@@ -16,18 +17,48 @@ namespace {
 
 constexpr int64_t kKiB = 1 << 10;
 constexpr int64_t kMiB = 1 << 20;
+constexpr uint64_t kDiskReserveBytes = 1 << 20;
 
 // A file that is never waited for: what the machine would lose in a crash is worthless then. Bytes that the disk did
 // not take are found by the checksum of their block.
 class ScratchFile : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  using FSWritableFileOwnerWrapper::FSWritableFileOwnerWrapper;
+  ScratchFile(std::string path, std::unique_ptr<rocksdb::FSWritableFile> file)
+      : FSWritableFileOwnerWrapper(std::move(file)), path_(std::move(path)), holds_rows_(path_.ends_with(".sst")) {}
+
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* debug) override {
+    if (holds_rows_ && !HasRoom(data.size())) return Full();
+    return target()->Append(data, options, debug);
+  }
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                           const rocksdb::DataVerificationInfo& verification, rocksdb::IODebugContext* debug) override {
+    if (holds_rows_ && !HasRoom(data.size())) return Full();
+    return target()->Append(data, options, verification, debug);
+  }
   rocksdb::IOStatus Sync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
     return rocksdb::IOStatus::OK();
   }
   rocksdb::IOStatus Fsync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
     return rocksdb::IOStatus::OK();
   }
+
+ private:
+  // Rows leave a little of the disk to the database's list of files: it stops the process over a list that cannot be
+  // written, but reports a file of rows that cannot.
+  bool HasRoom(size_t bytes) const {
+    struct statvfs disk = {};
+    if (::statvfs(path_.c_str(), &disk) != 0) return true;  // the write will say
+    return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize >= bytes + kDiskReserveBytes;
+  }
+  rocksdb::IOStatus Full() const {
+    rocksdb::IOStatus full = rocksdb::IOStatus::NoSpace(path_, "No space left on device");
+    full.SetRetryable(true);
+    return full;
+  }
+
+  const std::string path_;
+  const bool holds_rows_;
 };
 
 class ScratchFileSystem : public rocksdb::FileSystemWrapper {
@@ -39,7 +70,7 @@ class ScratchFileSystem : public rocksdb::FileSystemWrapper {
                                     rocksdb::IODebugContext* debug) override {
     std::unique_ptr<rocksdb::FSWritableFile> real;
     rocksdb::IOStatus status = target()->NewWritableFile(path, options, &real, debug);
-    if (status.ok()) *file = std::make_unique<ScratchFile>(std::move(real));
+    if (status.ok()) *file = std::make_unique<ScratchFile>(path, std::move(real));
     return status;
   }
 };
@@ -101,6 +132,7 @@ DiskDatabaseOptions MakeDiskDatabaseOptions(int64_t memory_bytes) {
   rocksdb::Options& options = made.options;
   options.env = made.env.get();
   options.create_if_missing = true;
+  options.allow_fallocate = false;  // room that is kept for one file counts as none for the others
   options.error_if_exists = true;
   options.listeners.push_back(made.errors);
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(MakeTableOptions(made.cache)));

@@ -42,6 +42,8 @@ class Owner {
   // Answers what is left with Aborted and joins the thread.
   void Stop();
 
+  // Whether the folders of tables with a disk can be used.
+  const Status& disk_status() const { return tables_.disk_status(); }
   int64_t applied() const { return applied_; }
   uint64_t progress() const { return progress_; }
   // Steady time of the last request or progress.

@@ -1,12 +1,19 @@
 // Rows on servers are the rows of one process, bit for bit, whatever the servers, and wherever they run.
 #include "param_server/client/remote_store.h"
 
+#include <sys/mount.h>
+
 #include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/checkpoint/temporary_folder.h"
 #include "tests/param_server/cluster.h"
 
 namespace weir::testing {
@@ -265,6 +272,60 @@ TEST(RemoteStoreTest, AFullDiskWhileSavingReachesTheCallerAndEndsTheJob) {
   EXPECT_THAT(saved.status().message(), HasSubstr("saving step 2"));
   EXPECT_THAT(saved.status().message(), HasSubstr("No space left on device"));
   EXPECT_THAT(cluster.server(1).Wait().message(), HasSubstr("No space left on device"));
+}
+
+ServerOptions OptionsWithDisk(const std::string& path, RowFiles* files) {
+  ServerOptions options = TestServerOptions(0, 1, 1, files);
+  for (TableSpec& table : options.tables) {
+    table.memory_bytes = 64 << 10;
+    table.disk_path = path;
+  }
+  return options;
+}
+
+TEST(RemoteStoreTest, AServerDoesNotStartOnAForeignFolder) {
+  MemoryRowFiles files;
+  TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path() + "/server-0");
+  std::ofstream(folder.path() + "/server-0/photo.jpg") << "sea";
+  const auto server = Server::Start(OptionsWithDisk(folder.path(), &files));
+  EXPECT_EQ(server.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(server.status().message(), HasSubstr("photo.jpg"));
+}
+
+// A real full disk. Needs root for the mount.
+TEST(RemoteStoreTest, AFullDiskUnderTheRowsReachesTheWorkerAndEndsTheJob) {
+  TemporaryFolder folder;
+  if (::mount("weir", folder.path().c_str(), "tmpfs", 0, "size=6m") != 0) {
+    const char* ci = std::getenv("CI");
+    if (ci != nullptr && std::string(ci) == "true") FAIL() << "mounting a tmpfs: " << std::strerror(errno);
+    GTEST_SKIP() << "mounting a tmpfs: " << std::strerror(errno);
+  }
+  MemoryRowFiles files;
+  {
+    auto server = Server::Start(OptionsWithDisk(folder.path(), &files));
+    ASSERT_TRUE(server.ok()) << server.status().ToString();
+    auto store = RemoteStore::Connect(TestStoreOptions(0, 1, {(*server)->address()}));
+    ASSERT_TRUE(store.ok()) << store.status().ToString();
+    Status status;
+    std::vector<uint64_t> keys(2000);
+    std::vector<float> rows(keys.size() * 6), gradients(keys.size() * 6, 1);
+    for (int64_t step = 1; step < 500 && status.ok(); ++step) {
+      for (size_t i = 0; i < keys.size(); ++i) keys[i] = step * keys.size() + i;
+      const TablePull pull{2, keys, rows.data()};
+      status = (*store)->Pull(step, PullKind::kTraining, {&pull, 1});
+      const TablePush push{2, keys, gradients.data()};
+      if (status.ok()) status = (*store)->Push(step, {&push, 1});
+      if (status.ok()) status = (*store)->Drain(step);
+    }
+    EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status.ToString();
+    for (const char* part : {"server 0, step ", "table table2", "No space left on device"}) {
+      EXPECT_THAT(status.message(), HasSubstr(part));
+    }
+    EXPECT_THAT(status.message(), HasSubstr(folder.path()));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  EXPECT_EQ(::umount(folder.path().c_str()), 0) << std::strerror(errno);
 }
 
 TEST(RemoteStoreTest, ALongSaveIsNoSilenceAndCountsAsProgress) {

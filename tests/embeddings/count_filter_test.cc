@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "embeddings/table_set.h"
-#include "test_seed.h"
+#include "tests/embeddings/test_seed.h"
 
 namespace weir {
 namespace {

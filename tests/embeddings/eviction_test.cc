@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "test_seed.h"
+#include "tests/embeddings/test_seed.h"
 
 namespace weir {
 namespace {

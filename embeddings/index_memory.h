@@ -1,4 +1,4 @@
-// IndexMemory: zeroed memory for the segments of indexes, in powers of two from a cache line to half a slab.
+// IndexMemory: zeroed memory for the segments of indexes, in powers of two from a cache line to a block of the pool.
 #pragma once
 
 #include <array>
@@ -12,13 +12,12 @@
 namespace weir {
 
 // A buddy allocator (Knowlton, 1965) over blocks of the pool: what is given back joins its free other half, so that the
-// memory of segments that doubled serves bigger ones. Pieces below a page are cut from pages and stay of their size.
-// Shared by the tables of an owner; not thread-safe.
+// memory of segments that doubled serves bigger ones, and whole blocks go back to the pool. Shared by the tables of an
+// owner; not thread-safe.
 class IndexMemory {
  public:
-  static constexpr int kMinLog = 6;    // a cache line
-  static constexpr int kPageLog = 12;  // smallest piece that joins others
-  static constexpr int kMaxLog = 21;   // a block of the pool
+  static constexpr int kMinLog = 6;   // a cache line
+  static constexpr int kMaxLog = 21;  // a block of the pool
 
   explicit IndexMemory(SlabPool* pool) : pool_(pool) {}
   ~IndexMemory();
@@ -33,20 +32,23 @@ class IndexMemory {
   int64_t free_bytes() const { return static_cast<int64_t>(blocks_.size() << kMaxLog) - taken_bytes_; }
 
  private:
-  static constexpr int kPagesPerBlock = 1 << (kMaxLog - kPageLog);
-  // Per page that begins a free piece: its log; else 0.
-  using Block = std::array<uint8_t, kPagesPerBlock>;
+  // Stands in a free piece, which is in the list of its size.
+  struct FreePiece {
+    FreePiece* previous;
+    FreePiece* next;
+  };
+  // Of a block: by its cache lines, the log of the free piece that begins there, else 0.
+  using Lines = std::vector<uint8_t>;
 
-  char* TakePages(int log_bytes);
-  void GivePages(char* piece, int log_bytes);
+  uint8_t& LineOf(char* piece);
   void PushFree(char* piece, int log_bytes);
   void RemoveFree(char* piece, int log_bytes);
   static char* BlockOf(char* piece);
 
   SlabPool* const pool_;
   int64_t taken_bytes_ = 0;
-  std::unordered_map<char*, Block> blocks_;
-  std::array<std::vector<char*>, kMaxLog + 1> free_;  // by log of the size
+  std::unordered_map<char*, Lines> blocks_;
+  std::array<FreePiece*, kMaxLog + 1> free_ = {};  // by log of the size
 };
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "checkpoint/manifest.h"
+#include "checkpoint/policy_file.h"
 #include "checkpoint/row_file_reader.h"
 #include "checkpoint/row_file_writer.h"
 
@@ -99,6 +100,9 @@ class ArrowRowFiles : public RowFiles {
   Status ReadFile(const std::string& folder, const DataFile& file, ShardRange shards, TableSet* tables, int table,
                   const std::function<void()>& on_block);
 
+  Status ReadPolicy(const std::string& folder, std::span<const DataFile> files, ShardRange shards, TableSet* tables,
+                    int table);
+
   FileSystem* const file_system_;
   const uint64_t file_bytes_target_;
 };
@@ -128,6 +132,14 @@ Result<std::vector<DataFile>> ArrowRowFiles::Write(const TableSet& tables, Shard
       WEIR_ASSIGN_OR_RETURN(DataFile file, WriteFile(tables, table, range, folder, name, on_block));
       files.push_back(std::move(file));
     }
+    const TablePolicy& policy = tables.policy(table);
+    if (!policy.limits_rows()) continue;
+    const std::string& table_name = tables.spec(table).name;
+    Result<DataFile> file = WritePolicyFile(file_system_, folder, fmt::format("policy-{:04}-{}.bin", table, writer),
+                                            table_name, policy, shards);
+    if (!file.ok()) return file.status().Wrap("saving " + FileContext(table_name, shards));
+    files.push_back(std::move(*file));
+    if (on_block) on_block();
   }
   return files;
 }
@@ -199,8 +211,22 @@ Status ArrowRowFiles::Read(const std::string& folder, std::span<const DataFile> 
       Status status = ReadFile(folder, file, shards, tables, table, on_block);
       if (!status.ok()) return status.Wrap("loading " + FileContext(tables->spec(table).name, shards));
     }
+    WEIR_RETURN_IF_ERROR(ReadPolicy(folder, files, shards, tables, table));
   }
   return Status();
+}
+
+// A checkpoint without such files is of a table that had no limits, and so remembers nothing.
+Status ArrowRowFiles::ReadPolicy(const std::string& folder, std::span<const DataFile> files, ShardRange shards,
+                                 TableSet* tables, int table) {
+  const std::string& name = tables->spec(table).name;
+  for (const DataFile& file : files) {
+    if (file.kind() != DataFile::POLICY || file.table() != name) continue;
+    if (file.shard_end() <= shards.begin || file.shard_begin() >= shards.end) continue;
+    const Status status = ReadPolicyFile(file_system_, folder, file, shards, tables->mutable_policy(table));
+    if (!status.ok()) return status.Wrap("loading " + FileContext(name, shards));
+  }
+  return tables->mutable_policy(table)->FitLoaded();
 }
 
 Status ArrowRowFiles::ReadFile(const std::string& folder, const DataFile& file, ShardRange shards, TableSet* tables,

@@ -71,7 +71,9 @@ std::string TableProblem(const TableSummary& table, std::set<std::string>* names
 std::string FileProblem(const DataFile& file, const std::set<std::string>& tables, int virtual_shards) {
   if (!IsPlainName(file.name())) return fmt::format("expected a plain file name, found \"{}\"", file.name());
   if (file.kind() == DataFile::DENSE) return "";
-  if (file.kind() != DataFile::ROWS) return fmt::format("file {}: unknown kind {}", file.name(), file.kind());
+  if (file.kind() != DataFile::ROWS && file.kind() != DataFile::POLICY) {
+    return fmt::format("file {}: unknown kind {}", file.name(), file.kind());
+  }
   if (!tables.contains(file.table())) {
     return fmt::format("file {} is of table \"{}\", which is not among the tables", file.name(), file.table());
   }

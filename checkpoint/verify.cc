@@ -3,6 +3,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/manifest.h"
+#include "checkpoint/policy_file.h"
 #include "checkpoint/row_file_reader.h"
 
 namespace weir {
@@ -31,6 +32,9 @@ Status VerifyRowFile(FileSystem* file_system, const std::string& path, const Man
 Status VerifyCheckpoint(FileSystem* file_system, const std::string& path) {
   WEIR_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(file_system, path));
   WEIR_RETURN_IF_ERROR(ReadDense(file_system, path, manifest).status());
+  for (const DataFile& file : manifest.files()) {
+    if (file.kind() == DataFile::POLICY) WEIR_RETURN_IF_ERROR(VerifyPolicyFile(file_system, path, file));
+  }
   for (const TableSummary& table : manifest.tables()) {
     for (const DataFile& file : RowFilesOf(manifest, table.name())) {
       WEIR_RETURN_IF_ERROR(VerifyRowFile(file_system, path, manifest, table, file));

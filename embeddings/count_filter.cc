@@ -151,9 +151,12 @@ Status CountFilter::LoadShard(int virtual_shard, std::span<const uint8_t> bytes)
                     virtual_shard, lines_, quarter_steps_, header.lines, header.quarter_steps));
   }
   const size_t size = sizeof(header) + static_cast<size_t>(lines_ * kLineBytes);
-  if (bytes.size() != size || header.generation < 0) {
-    return DataLoss(fmt::format("counts of virtual shard {}: expected {} bytes from generation 0 on, found {} of {}",
-                                virtual_shard, size, bytes.size(), header.generation));
+  // No step is that late; the generations of a shard are counted up from it.
+  constexpr int64_t kGenerationMax = int64_t{1} << 60;
+  if (bytes.size() != size || header.generation < 0 || header.generation > kGenerationMax) {
+    return DataLoss(
+        fmt::format("counts of virtual shard {}: expected {} bytes of a generation in [0, 2^60], found {} of {}",
+                    virtual_shard, size, bytes.size(), header.generation));
   }
   shard.generation = header.generation;
   shard.cells = std::make_unique<uint8_t[]>(lines_ * kLineBytes);

@@ -28,7 +28,7 @@ class LocalStore : public EmbeddingStore {
     }
     const PullTicket ticket = ++last_ticket_;
     if (step <= applied_ + 1) {
-      WEIR_RETURN_IF_ERROR(Fill(kind, tables));
+      WEIR_RETURN_IF_ERROR(Fill(step, kind, tables));
       started_[ticket] = {step, kind, true, {}};
     } else {
       if (kind == PullKind::kTraining) {
@@ -66,7 +66,7 @@ class LocalStore : public EmbeddingStore {
     applied_ = step;
     for (auto& [ticket, pull] : started_) {
       if (pull.filled || pull.step > applied_ + 1) continue;
-      WEIR_RETURN_IF_ERROR(Fill(pull.kind, pull.tables));
+      WEIR_RETURN_IF_ERROR(Fill(pull.step, pull.kind, pull.tables));
       pull.filled = true;
     }
     return Status();
@@ -84,7 +84,10 @@ class LocalStore : public EmbeddingStore {
           fmt::format("saving step {}: expected the rows at it, found them at {}", step, applied_));
     }
     if (row_files_ == nullptr) return FailedPrecondition("saving rows: expected a store that was given row files");
-    return row_files_->Write(tables_, {0, tables_.virtual_shards()}, folder, "local", [] {});
+    WEIR_ASSIGN_OR_RETURN(std::vector<DataFile> files,
+                          row_files_->Write(tables_, {0, tables_.virtual_shards()}, folder, "local", [] {}));
+    tables_.ForgetTombstones();
+    return files;
   }
 
   Status Load(int64_t step, const std::string& folder, std::span<const DataFile> files) override {
@@ -130,9 +133,9 @@ class LocalStore : public EmbeddingStore {
     return Status();
   }
 
-  Status Fill(PullKind kind, std::span<const TablePull> tables) {
+  Status Fill(int64_t step, PullKind kind, std::span<const TablePull> tables) {
     for (const TablePull& pull : tables) {
-      WEIR_RETURN_IF_ERROR(tables_.Pull(kind, pull.table, pull.keys, pull.rows));
+      WEIR_RETURN_IF_ERROR(tables_.Pull(step, kind, pull.table, pull.keys, pull.rows));
     }
     return Status();
   }

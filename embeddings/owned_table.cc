@@ -34,9 +34,11 @@ OwnedTable::OwnedTable(const TableSpec& spec, int virtual_shards, TableMemory* m
     : spec_(spec),
       virtual_shards_(virtual_shards),
       table_(spec.layout, virtual_shards, memory),
+      policy_(spec.name, spec.limits, spec.layout, spec.seed, virtual_shards, &table_),
       initializer_(MakeRowInitializer(spec.initializer, spec.layout.dim, spec.seed)),
       optimizer_(MakeRowOptimizer(spec.layout, spec.optimizer, spec.seed)),
-      initial_state_(InitialState(spec.layout)) {}
+      initial_state_(InitialState(spec.layout)),
+      not_admitted_weights_(WeightsWithoutRow(spec)) {}
 
 OwnedTable::~OwnedTable() = default;
 
@@ -70,20 +72,21 @@ void OwnedTable::AddDiskStats(TableStats* stats) const {
   stats->disk_bytes += cache_->disk_bytes();
 }
 
-Status OwnedTable::Pull(PullKind kind, std::span<const uint64_t> keys, float* rows) {
+Status OwnedTable::Pull(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows) {
   rows_.resize(keys.size());
   missing_.clear();
   const bool bfloat16 = IsBfloat16(spec_.layout);
   const bool await = cache_ && kind == PullKind::kTraining;
+  const bool all_initial = !cache_ && not_admitted_weights_.empty();
   DispatchDim(spec_.layout.dim, [&](auto dim) {
     const Table::Visit copy = [&](size_t begin, size_t size) {
       for (size_t i = begin; i < begin + size; ++i) {
         float* __restrict to = rows + i * dim;
         if (rows_[i] == kNoRow) {
-          if (cache_) {
-            missing_.push_back(static_cast<uint32_t>(i));
-          } else {
+          if (all_initial) {
             InitialWeights(keys[i], to);
+          } else {
+            missing_.push_back(static_cast<uint32_t>(i));
           }
           continue;
         }
@@ -98,12 +101,44 @@ Status OwnedTable::Pull(PullKind kind, std::span<const uint64_t> keys, float* ro
     };
     table_.Find(keys, rows_.data(), Table::Touch::kWeights, &copy);
   });
-  return missing_.empty() ? Status() : PullMissing(kind, keys, rows);
+  if (cache_) return PullMissing(step, kind, keys, rows);
+  PullNew(step, kind, keys, missing_, rows);
+  return Status();
 }
 
-// The keys at missing_: rows of the disk, or new ones.
-Status OwnedTable::PullMissing(PullKind kind, std::span<const uint64_t> keys, float* rows) {
+void OwnedTable::PullNew(int64_t step, PullKind kind, std::span<const uint64_t> keys, std::span<const uint32_t> places,
+                         float* rows) {
+  if (places.empty()) return;
+  missing_keys_.clear();
+  for (uint32_t place : places) missing_keys_.push_back(keys[place]);
+  bool* initial = Flags(places.size());
+  if (kind == PullKind::kTraining) {
+    policy_.WouldAdmit(step, missing_keys_, initial);
+  } else {
+    std::fill_n(initial, places.size(), false);
+  }
   const int64_t dim = spec_.layout.dim;
+  for (size_t i = 0; i < places.size(); ++i) {
+    float* to = rows + places[i] * dim;
+    if (initial[i] || not_admitted_weights_.empty()) {
+      InitialWeights(missing_keys_[i], to);
+    } else {
+      std::copy(not_admitted_weights_.begin(), not_admitted_weights_.end(), to);
+    }
+  }
+}
+
+bool* OwnedTable::Flags(size_t n) {
+  if (n > flags_size_) {
+    flags_size_ = std::max(n, 2 * flags_size_);
+    flags_ = std::make_unique<bool[]>(flags_size_);
+  }
+  return flags_.get();
+}
+
+Status OwnedTable::PullMissing(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows) {
+  const int64_t dim = spec_.layout.dim;
+  size_t still_missing = 0;
   for (size_t begin = 0; begin < missing_.size(); begin += cache_->fetch_rows_max()) {
     const auto places = std::span(missing_).subspan(begin, std::min(cache_->fetch_rows_max(), missing_.size() - begin));
     missing_keys_.clear();
@@ -119,14 +154,14 @@ Status OwnedTable::PullMissing(PullKind kind, std::span<const uint64_t> keys, fl
       }));
     }
     for (size_t i = 0; i < places.size(); ++i) {
-      float* to = rows + places[i] * dim;
       if (missing_rows_[i] != kNoRow) {
-        ReadWeights(table_.weights(missing_rows_[i]), to);
+        ReadWeights(table_.weights(missing_rows_[i]), rows + places[i] * dim);
       } else if (fetched_[i] == 0) {
-        InitialWeights(missing_keys_[i], to);
+        missing_[still_missing++] = places[i];
       }
     }
   }
+  PullNew(step, kind, keys, std::span(missing_).first(still_missing), rows);
   return Status();
 }
 
@@ -170,7 +205,24 @@ Status OwnedTable::Train(int64_t step_number, std::span<const uint64_t> keys, co
   };
   table_.Find(keys, rows_.data(), Table::Touch::kWeightsAndRecord, &train);
   if (cache_ && !missing_.empty()) WEIR_RETURN_IF_ERROR(FetchRows(step, &missing_));
+  if (policy_.limits_rows() && !missing_.empty()) TakeNew(step);
   return missing_.empty() ? Status() : MakeRows(step, missing_);
+}
+
+void OwnedTable::TakeNew(const Step& step) {
+  missing_keys_.clear();
+  pushes_.clear();
+  for (uint32_t place : missing_) {
+    missing_keys_.push_back(step.keys[place]);
+    pushes_.push_back(step.pushes(place));
+  }
+  bool* taken = Flags(missing_.size());
+  policy_.TakeNew(step.step, missing_keys_, pushes_.data(), taken);
+  size_t kept = 0;
+  for (size_t i = 0; i < missing_.size(); ++i) {
+    if (taken[i]) missing_[kept++] = missing_[i];
+  }
+  missing_.resize(kept);
 }
 
 // Trains keys [begin, end) of the step, whose rows are in rows_.

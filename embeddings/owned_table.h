@@ -13,6 +13,7 @@
 #include "embeddings/pull_kind.h"
 #include "embeddings/row_cache.h"
 #include "embeddings/table.h"
+#include "embeddings/table_policy.h"
 #include "embeddings/table_spec.h"
 #include "embeddings/table_stats.h"
 
@@ -31,18 +32,19 @@ class OwnedTable {
 
   const Table& table() const { return table_; }
   int64_t num_rows() const { return cache_ ? cache_->num_rows() : table_.num_rows(); }
-  int64_t bytes() const { return table_.bytes() + (cache_ ? cache_->bytes() : 0); }
+  int64_t bytes() const { return table_.bytes() + policy_.bytes() + (cache_ ? cache_->bytes() : 0); }
+  const TablePolicy& policy() const { return policy_; }
+  TablePolicy* mutable_policy() { return &policy_; }
   void AddDiskStats(TableStats* stats) const;
 
-  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. With a disk,
-  // a training pull brings the rows that it finds there into memory. Only a disk can fail.
-  Status Pull(PullKind kind, std::span<const uint64_t> keys, float* rows);
+  // See TableSet. With a disk, a training pull brings the rows that it finds there into memory. Only a disk can fail.
+  Status Pull(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows);
   // Brings the rows of `keys` into memory that are on disk: what a training pull will do.
   Status Prefetch(std::span<const uint64_t> keys);
 
-  // One step on distinct keys: rows that are there first, then those that must be made. gradients: [keys.size(), dim],
-  // summed over workers; workers[i] is how many pushed keys[i], null for one each.
-  // Only a disk can fail.
+  // One step on distinct keys: rows that are there first, then those that must be made, as far as the limits allow.
+  // gradients: [keys.size(), dim], summed over workers; workers[i] is how many pushed keys[i], null for one each. Only
+  // a disk can fail.
   Status Train(int64_t step, std::span<const uint64_t> keys, const float* gradients, const uint32_t* workers);
 
   // See TableSet.
@@ -58,7 +60,14 @@ class OwnedTable {
   void TrainRefs(const Step& step, std::span<const uint32_t> places);
   Status FetchRows(const Step& step, std::vector<uint32_t>* missing);
   Status MakeRows(const Step& step, std::span<const uint32_t> missing);
-  Status PullMissing(PullKind kind, std::span<const uint64_t> keys, float* rows);
+  // The keys at missing_: rows of the disk, or new ones.
+  Status PullMissing(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows);
+  // What keys without a row read; places: theirs among `keys`.
+  void PullNew(int64_t step, PullKind kind, std::span<const uint64_t> keys, std::span<const uint32_t> places,
+               float* rows);
+  // Leaves those of the keys at missing_ that get rows.
+  void TakeNew(const Step& step);
+  bool* Flags(size_t n);
   template <typename Visit>
   Status ForEachInShard(int virtual_shard, Visit&& visit) const;
   void InitializeRow(uint64_t key, uint32_t row);
@@ -71,10 +80,12 @@ class OwnedTable {
   const TableSpec spec_;
   const int virtual_shards_;
   Table table_;
+  TablePolicy policy_;
   std::unique_ptr<RowCache> cache_;  // null without a disk
   std::unique_ptr<RowInitializer> initializer_;
   std::unique_ptr<RowOptimizer> optimizer_;
-  std::vector<float> initial_state_;  // [state_width]
+  std::vector<float> initial_state_;         // [state_width]
+  std::vector<float> not_admitted_weights_;  // [dim], what all keys read that get no row; empty: each its initial ones
   // Kept from call to call for their memory.
   std::vector<uint32_t> rows_;
   std::vector<RowRef> refs_;
@@ -83,6 +94,9 @@ class OwnedTable {
   std::vector<uint32_t> missing_rows_;
   std::vector<uint32_t> fetched_;
   std::vector<float> missing_gradients_;
+  std::vector<uint32_t> pushes_;
+  std::unique_ptr<bool[]> flags_;
+  size_t flags_size_ = 0;
 };
 
 }  // namespace weir

@@ -17,7 +17,7 @@ class StepTimes {
   // ttl_s > 0: older times than that are forgotten.
   explicit StepTimes(double ttl_s);
 
-  // Steps rise.
+  // Steps rise; one that does not is left out.
   void Add(int64_t step, int64_t unix_ms);
   // The last step known to be `ttl` or longer before the last one added; 0 when there is none.
   int64_t LastExpired() const;

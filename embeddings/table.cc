@@ -126,10 +126,7 @@ Table::Table(const RowLayout& layout, int virtual_shards, TableMemory* memory, I
       weights_(layout.weight_bytes(), &memory->slabs),
       records_(sizeof(RowRecord) + layout.state_width() * sizeof(float), &memory->slabs) {}
 
-int64_t Table::bytes() const {
-  return index_.bytes() + weights_.bytes(rows_made_) + records_.bytes(rows_made_) +
-         static_cast<int64_t>(free_rows_.capacity() * sizeof(uint32_t));
-}
+int64_t Table::bytes() const { return index_.bytes() + weights_.bytes(rows_made_) + records_.bytes(rows_made_); }
 
 void Table::Find(std::span<const uint64_t> keys, uint32_t* rows, Touch touch, const Visit* visit) const {
   const FindArguments find = {&index_, &weights_, touch == Touch::kWeights ? nullptr : &records_, keys, rows, visit};
@@ -166,9 +163,9 @@ void Table::FindOrInsert(std::span<const uint64_t> keys, uint32_t* rows, bool* i
 
 uint32_t Table::Insert(uint64_t key) {
   uint32_t row;
-  if (!free_rows_.empty()) {
-    row = free_rows_.back();
-    free_rows_.pop_back();
+  if (free_row_ != kNoRow) {
+    row = free_row_;
+    std::memcpy(&free_row_, records_.At(row), sizeof(free_row_));
     std::memset(weights_.At(row), 0, weights_.stride_bytes());
     std::memset(records_.At(row), 0, records_.stride_bytes());
   } else {
@@ -186,7 +183,8 @@ int64_t Table::Erase(std::span<const uint64_t> keys) {
   for (uint64_t key : keys) {
     const uint32_t row = index_.Erase(key);
     if (row == kNoRow) continue;
-    free_rows_.push_back(row);
+    std::memcpy(records_.At(row), &free_row_, sizeof(free_row_));
+    free_row_ = row;
     ++erased;
   }
   return erased;

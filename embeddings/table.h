@@ -108,8 +108,8 @@ class Table {
   KeyIndex index_;
   RowArray weights_;
   RowArray records_;
-  uint32_t rows_made_ = 0;           // numbers given out so far
-  std::vector<uint32_t> free_rows_;  // numbers of erased rows, last freed last
+  uint32_t rows_made_ = 0;      // numbers given out so far
+  uint32_t free_row_ = kNoRow;  // the last freed number; its record holds the one freed before it
 };
 
 }  // namespace weir

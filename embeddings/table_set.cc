@@ -6,6 +6,7 @@
 
 #include <glog/logging.h>
 
+#include "embeddings/admission.h"
 #include "embeddings/dim_dispatch.h"
 #include "embeddings/disk_rows.h"
 #include "embeddings/distinct.h"
@@ -67,7 +68,8 @@ TableSet::~TableSet() = default;
 Status TableSet::OpenDisk(const std::string& path, const OwnerShare& share) {
   const int num_shards = share.num_shards > 0 ? share.num_shards : virtual_shards_;
   auto bytes_of = [&](const TableSpec& spec) {
-    return static_cast<int64_t>(static_cast<double>(spec.memory_bytes) * num_shards / virtual_shards_);
+    const int64_t bytes = spec.limits.memory_bytes - FilterBytesMax(spec.limits.admission, virtual_shards_);
+    return static_cast<int64_t>(static_cast<double>(bytes) * num_shards / virtual_shards_);
   };
   DiskRowsOptions options = {path, share.name, virtual_shards_, 0, {}};
   for (const TableSpec& spec : specs_) {
@@ -97,7 +99,16 @@ TableStats TableSet::stats(int table) const {
   stats.rows = num_rows(table);
   stats.bytes = bytes(table);
   tables_[table]->AddDiskStats(&stats);
+  stats += policy(table).stats();
   return stats;
+}
+
+const TablePolicy& TableSet::policy(int table) const { return tables_[table]->policy(); }
+
+TablePolicy* TableSet::mutable_policy(int table) { return tables_[table]->mutable_policy(); }
+
+void TableSet::ForgetTombstones() {
+  for (auto& owned : tables_) owned->mutable_policy()->ForgetTombstones();
 }
 
 int64_t TableSet::bytes() const {
@@ -107,9 +118,9 @@ int64_t TableSet::bytes() const {
   return bytes;
 }
 
-Status TableSet::Pull(PullKind kind, int table, std::span<const uint64_t> keys, float* rows) {
+Status TableSet::Pull(int64_t step, PullKind kind, int table, std::span<const uint64_t> keys, float* rows) {
   WEIR_RETURN_IF_ERROR(disk_status_);
-  return tables_[table]->Pull(kind, keys, rows);
+  return tables_[table]->Pull(step, kind, keys, rows);
 }
 
 Status TableSet::Prefetch(int table, std::span<const uint64_t> keys) {
@@ -117,7 +128,7 @@ Status TableSet::Prefetch(int table, std::span<const uint64_t> keys) {
   return tables_[table]->Prefetch(keys);
 }
 
-Status TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t) {
+Status TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t unix_ms) {
   WEIR_RETURN_IF_ERROR(disk_status_);
   std::vector<std::vector<const TablePush*>> by_table(tables_.size());  // in worker order
   for (const std::vector<TablePush>& worker : pushes) {
@@ -139,6 +150,7 @@ Status TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pus
     WEIR_RETURN_IF_ERROR(
         tables_[table]->Train(step, merge_->distinct.keys(), merge_->gradients.data(), merge_->workers.data()));
   }
+  for (auto& owned : tables_) owned->mutable_policy()->EndStep(step, unix_ms);
   return Status();
 }
 

@@ -21,6 +21,7 @@ namespace weir {
 
 class DiskRows;
 class OwnedTable;
+class TablePolicy;
 struct TableMemory;
 
 // The virtual shard of a key: the top log2(virtual_shards) bits of Fmix64(key). virtual_shards is a power of two.
@@ -63,16 +64,22 @@ class TableSet {
   // Over all tables, and what indexes may use again.
   int64_t bytes() const;
   TableStats stats(int table) const;
+  // What a table's limits remember. A commit saves it with the rows, and then forgets tombstones.
+  const TablePolicy& policy(int table) const;
+  TablePolicy* mutable_policy(int table);
+  void ForgetTombstones();
 
-  // Copies the weights of `keys` to rows [keys.size(), dim]; a key without a row gets its initial weights. Changes no
+  // Copies the weights of `keys` to rows [keys.size(), dim]. A key without a row gets its initial weights if the push
+  // of `step` would bring its row, else what the table's admission says; a key of an evaluation gets none. Changes no
   // row; a training pull brings rows from disk into memory.
-  Status Pull(PullKind kind, int table, std::span<const uint64_t> keys, float* rows);
+  Status Pull(int64_t step, PullKind kind, int table, std::span<const uint64_t> keys, float* rows);
   // What a training pull will do, ahead of it: brings the rows of `keys` from disk into memory.
   Status Prefetch(int table, std::span<const uint64_t> keys);
 
   // Applies one step: pushes[w] are those of worker w, each at most once per table. Gradients of a key are summed in
   // worker order, missing rows are made, the optimizer's rule runs once per row, count grows by the number of workers
-  // that pushed the key, last step becomes `step` (1-based, what schedules and Adam's bias correction see).
+  // that pushed the key, last step becomes `step` (1-based, what schedules and Adam's bias correction see). The table's
+  // limits then drop what they must. Steps rise.
   // unix_ms: when the step was pushed, the same for all owners.
   Status Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t unix_ms = 0);
 

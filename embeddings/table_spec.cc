@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "base/random.h"
-#include "proto/memory_size.h"
+#include "embeddings/initializer.h"
 
 namespace weir {
 namespace {
@@ -21,14 +21,28 @@ std::vector<TableSpec> TableSpecsFromJob(const Job& job) {
   std::vector<TableSpec> specs;
   for (const TableConfig& table : job.tables()) {
     const OptimizerConfig& optimizer = table.has_optimizer() ? table.optimizer() : job.optimizers().rows();
-    const uint64_t seed = SplitMix64(SplitMix64(job.train().seed()) ^ HashName(table.name()));
-    specs.push_back({table.name(), MakeRowLayout(table.dim(), optimizer, table.weight_type()), table.initializer(),
-                     optimizer, seed});
-    // The job's rules have seen to it that it can be read.
-    if (table.has_memory()) specs.back().memory_bytes = ParseMemory(table.memory()).value();
-    specs.back().disk_path = table.disk().path();
+    TableSpec& spec = specs.emplace_back();
+    spec.name = table.name();
+    spec.layout = MakeRowLayout(table.dim(), optimizer, table.weight_type());
+    spec.initializer = table.initializer();
+    spec.optimizer = optimizer;
+    spec.seed = SplitMix64(SplitMix64(job.train().seed()) ^ HashName(table.name()));
+    spec.disk_path = table.disk().path();
+    spec.limits = MakeTableLimits(table);
   }
   return specs;
+}
+
+std::vector<float> WeightsWithoutRow(const TableSpec& spec) {
+  if (spec.limits.not_admitted == AdmissionConfig::INITIAL) return {};
+  std::vector<float> weights(spec.layout.dim);
+  if (spec.limits.not_admitted == AdmissionConfig::SHARED) {
+    // Of a seed of its own: no key's initial weights.
+    constexpr uint64_t kSharedRow = 0x9216d5d98979fb1bULL;
+    MakeRowInitializer(spec.initializer, spec.layout.dim, SplitMix64(spec.seed ^ kSharedRow))
+        ->Initialize(0, weights.data());
+  }
+  return weights;
 }
 
 }  // namespace weir

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "embeddings/row_layout.h"
+#include "embeddings/table_limits.h"
 #include "proto/job.pb.h"
 
 namespace weir {
@@ -17,11 +18,14 @@ struct TableSpec {
   InitializerConfig initializer;
   OptimizerConfig optimizer;
   uint64_t seed = 0;
-  int64_t memory_bytes = 0;  // over all owners; 0: as many as it needs
-  std::string disk_path{};   // where rows go that memory cannot hold; empty: nowhere
+  std::string disk_path{};  // where rows go that memory cannot hold; empty: nowhere
+  TableLimits limits{};
 };
 
 // One per table of a resolved job, in its order.
 std::vector<TableSpec> TableSpecsFromJob(const Job& job);
+
+// What every key reads that has no row and gets none; empty: its own initial weights.
+std::vector<float> WeightsWithoutRow(const TableSpec& spec);
 
 }  // namespace weir

@@ -14,6 +14,7 @@
 #include "base/file_system.h"
 #include "checkpoint/arrow_row_files.h"
 #include "embeddings/local_store.h"
+#include "launch/table_specs.h"
 #include "param_server/client/remote_store.h"
 #include "param_server/server/server.h"
 #include "trainer/in_process_collective.h"
@@ -137,8 +138,9 @@ Status Ranks::RunAlone(const Job& job, const WorkerMain& worker_main) {
   WEIR_ASSIGN_OR_RETURN(DenseHalf dense, DenseHalf::Make(job, ThreadsPerWorker(job, 1)));
   std::unique_ptr<RowFiles> row_files = MakeArrowRowFiles(&LocalFileSystem());
   auto collectives = MakeInProcessCollectives(1, Nanos(job.cluster().progress_s()));
+  WEIR_ASSIGN_OR_RETURN(std::vector<TableSpec> tables, ReadTableSpecs(&LocalFileSystem(), job));
   std::unique_ptr<EmbeddingStore> store =
-      MakeLocalStore(TableSpecsFromJob(job), job.cluster().virtual_shards(), row_files.get());
+      MakeLocalStore(std::move(tables), job.cluster().virtual_shards(), row_files.get());
   return worker_main(dense.MakeWorker(job, store.get(), collectives[0].get()), [](const char*, int64_t) {});
 }
 
@@ -146,8 +148,8 @@ Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
   const int servers = job.cluster().servers();
   const int workers = world_->size() - servers;
   if (workers < 1) {
-    return InvalidArgument(fmt::format("expected more ranks than cluster.servers={}, found {}: raise mpirun -n", servers,
-                                       world_->size()));
+    return InvalidArgument(
+        fmt::format("expected more ranks than cluster.servers={}, found {}: raise mpirun -n", servers, world_->size()));
   }
   const bool is_worker = rank() < workers;
   role_ = is_worker ? fmt::format("worker {}", rank()) : fmt::format("server {}", rank() - workers);
@@ -157,10 +159,13 @@ Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
   // Servers first: their addresses are what everybody needs.
   std::unique_ptr<Server> server;
   std::string address;
-  Status started;
-  if (!is_worker || servers == 0) {
-    Result<std::unique_ptr<Server>> result =
-        Server::Start(MakeServerOptions(job, is_worker ? rank() : rank() - workers, workers, token, row_files.get()));
+  const Result<std::vector<TableSpec>> tables = ReadTableSpecs(&LocalFileSystem(), job);
+  Status started = tables.status().Wrap(who());
+  if (tables.ok() && (!is_worker || servers == 0)) {
+    ServerOptions options = MakeServerOptions(job, is_worker ? rank() : rank() - workers, workers, token);
+    options.tables = *tables;
+    options.row_files = row_files.get();
+    Result<std::unique_ptr<Server>> result = Server::Start(std::move(options));
     started = result.status().Wrap(who());
     if (result.ok()) {
       server = std::move(*result);
@@ -172,7 +177,13 @@ Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
   }
   WEIR_ASSIGN_OR_RETURN(std::vector<ServerAddress> addresses, ShareAddresses(started, address));
   if (!is_worker) return server->Wait();
-  return RunWorker(job, workers, token, std::move(addresses), server.get(), worker_main);
+  RemoteStoreOptions options;
+  options.servers = std::move(addresses);
+  options.token = token;
+  options.tables = *tables;
+  options.colocated = server.get();
+  options.colocated_index = server == nullptr ? -1 : rank();
+  return RunWorker(job, workers, std::move(options), server.get(), worker_main);
 }
 
 Result<JobToken> Ranks::ShareToken() {
@@ -205,8 +216,7 @@ bool Ranks::BindsEverywhere(const Job& job) const {
   return job.cluster().bind_address().empty() && !world_->one_host();
 }
 
-ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, const JobToken& token,
-                                       RowFiles* row_files) const {
+ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, const JobToken& token) const {
   const ClusterConfig& cluster = job.cluster();
   ServerOptions options;
   options.server = server;
@@ -221,30 +231,22 @@ ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, 
   options.silence_ns = Nanos(cluster.silence_s());
   options.progress_ns = Nanos(cluster.progress_s());
   options.virtual_shards = cluster.virtual_shards();
-  options.tables = TableSpecsFromJob(job);
-  options.row_files = row_files;
   return options;
 }
 
-Status Ranks::RunWorker(const Job& job, int workers, const JobToken& token, std::vector<ServerAddress> addresses,
-                        Server* colocated, const WorkerMain& worker_main) {
+Status Ranks::RunWorker(const Job& job, int workers, RemoteStoreOptions options, Server* colocated,
+                        const WorkerMain& worker_main) {
   const int64_t progress_ns = Nanos(job.cluster().progress_s());
   Watchdog watchdog(who(), progress_ns, [this](const std::string& message) { Fail(DeadlineExceeded(message)); });
   WEIR_ASSIGN_OR_RETURN(DenseHalf dense, DenseHalf::Make(job, ThreadsPerWorker(job, WorkersOnThisHost(workers))));
   WEIR_ASSIGN_OR_RETURN(auto collective, world_->MakeWorkerCollective(workers, progress_ns));
 
-  RemoteStoreOptions options;
   options.worker = rank();
   options.num_workers = workers;
-  options.servers = std::move(addresses);
-  options.token = token;
   options.max_frame_bytes = job.cluster().max_frame_bytes();
   options.silence_ns = Nanos(job.cluster().silence_s());
   options.progress_ns = progress_ns;
   options.virtual_shards = job.cluster().virtual_shards();
-  options.tables = TableSpecsFromJob(job);
-  options.colocated = colocated;
-  options.colocated_index = colocated == nullptr ? -1 : rank();
   // A dead peer is named at once, also while this worker computes or waits for the dead one in a collective.
   options.on_failure = [this](const Status& status) { Fail(status); };
   WEIR_ASSIGN_OR_RETURN(auto store, RemoteStore::Connect(std::move(options)));

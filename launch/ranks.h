@@ -37,28 +37,28 @@ class Ranks {
   // What a worker does once all stand: train, evaluate. `mark` tells the watchdog what was finished.
   using WorkerMain = std::function<Status(const Worker&, const std::function<void(const char*, int64_t)>& mark)>;
 
-  // Runs the job: the last cluster.servers ranks serve; with 0, each worker also holds shards; without MPI, one worker with a
-  // local store. Returns when all ranks are done, with the first error this rank met.
+  // Runs the job: the last cluster.servers ranks serve; with 0, each worker also holds shards; without MPI, one worker
+  // with a local store. Returns when all ranks are done, with the first error this rank met.
   Status Run(const Job& job, const WorkerMain& worker_main);
 
   // Peak resident memory, summed over all ranks. After Run, on all ranks.
   Result<int64_t> TotalPeakRssBytes();
 
-  // Ends the process's part in the job and returns its exit code: 0 if `status` is OK. On an error it is printed at once,
-  // with the rank's name, and all ranks of the job are ended.
+  // Ends the process's part in the job and returns its exit code: 0 if `status` is OK. On an error it is printed at
+  // once, with the rank's name, and all ranks of the job are ended.
   int Finish(const Status& status);
 
  private:
   explicit Ranks(std::string command) : command_(std::move(command)) {}
   Status RunAlone(const Job& job, const WorkerMain& worker_main);
   Status RunInWorld(const Job& job, const WorkerMain& worker_main);
-  Status RunWorker(const Job& job, int workers, const JobToken& token, std::vector<ServerAddress> addresses,
-                   Server* colocated, const WorkerMain& worker_main);
+  // options: what differs from job to job and rank to rank; the rest is set from the job.
+  Status RunWorker(const Job& job, int workers, RemoteStoreOptions options, Server* colocated,
+                   const WorkerMain& worker_main);
   Result<JobToken> ShareToken();
   // The addresses of all servers, in order; or the error of the first rank whose server did not start, on all ranks.
   Result<std::vector<ServerAddress>> ShareAddresses(const Status& started, const std::string& mine);
-  ServerOptions MakeServerOptions(const Job& job, int server, int workers, const JobToken& token,
-                                  RowFiles* row_files) const;
+  ServerOptions MakeServerOptions(const Job& job, int server, int workers, const JobToken& token) const;
   bool BindsEverywhere(const Job& job) const;
   int WorkersOnThisHost(int workers) const;
   // An error that all ranks know and `origin` will report.

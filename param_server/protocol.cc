@@ -470,6 +470,10 @@ uint64_t TableDigest(std::span<const TableSpec> tables) {
       text += fmt::format("{} {} {}\n", column.name, column.width, std::bit_cast<uint32_t>(column.initial));
     }
     text += table.initializer.ShortDebugString() + "\n" + table.optimizer.ShortDebugString() + "\n";
+    const TableLimits& limits = table.limits;
+    text += fmt::format("{} {} {} {}\n", limits.memory_bytes, limits.disk, static_cast<int>(limits.not_admitted),
+                        limits.allow_list == nullptr ? 0 : limits.allow_list->digest());
+    text += limits.admission.ShortDebugString() + "\n" + limits.eviction.ShortDebugString() + "\n";
   }
   return XXH3_64bits(text.data(), text.size());
 }

@@ -185,7 +185,7 @@ Status DecodeError(std::span<const uint8_t> payload, Status* error);
 
 // ---- What both sides compute alike
 
-// Of everything that makes rows: names, layouts, initializers, optimizers, seeds.
+// Of everything that makes rows: names, layouts, initializers, optimizers, seeds, limits.
 uint64_t TableDigest(std::span<const TableSpec> tables);
 std::vector<int> TableDims(std::span<const TableSpec> tables);
 

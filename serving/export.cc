@@ -35,9 +35,9 @@ To score a sample:
 2. Sparse features, in the order of `sparse`: each value becomes a key, XXH3_64(bytes, seed = XXH3_64(hash_space)), where an
    integer is its 8 little-endian bytes and a string its own; with `buckets` the key is taken modulo them; with
    `identity` the integer itself is the key. A missing value is `default_value` if there is one, else there is no key.
-3. Look up each key's vector in the feature's table (a key that is not there has the initial vector: for a uniform
-   initializer a draw from the table's `seed`, for a constant one the constant) and write to the columns
-   [offset, offset + width) of `pooled`, by the feature's `pooling`:
+3. Look up each key's vector in the feature's table (a key that is not there has the table's `missing_row`
+   where there is one, else the initial vector: for a uniform initializer a draw from the table's `seed`, for a constant one
+   the constant) and write to the columns [offset, offset + width) of `pooled`, by the feature's `pooling`:
    - SUM: their sum; MEAN: the sum divided by their number; MAX: the largest of each column;
    - WEIGHTED_SUM: the sum of each vector times its value's weight, from `weight_column`. Weights stand as values do: a list
      beside a list, a string to be split beside one, a number beside a number; where a value has no key its weight has no

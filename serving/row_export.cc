@@ -110,6 +110,8 @@ Result<ExportedTable> ExportRows(FileSystem* file_system, const std::string& che
   table.set_crc32c(written.crc32c());
   table.set_seed(spec.seed);
   *table.mutable_initializer() = spec.initializer;
+  const std::vector<float> missing = WeightsWithoutRow(spec);
+  table.mutable_missing_row()->Assign(missing.begin(), missing.end());
   return table;
 }
 

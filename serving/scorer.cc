@@ -31,8 +31,9 @@ Result<std::unique_ptr<Scorer>> Scorer::Load(FileSystem* file_system, const Job&
   scorer->step_ = manifest.step();
   WEIR_ASSIGN_OR_RETURN(scorer->model_, LoadTrainedModel(file_system, checkpoint, manifest, job, features));
   scorer->row_files_ = MakeArrowRowFiles(file_system);
-  scorer->store_ =
-      MakeLocalStore(TableSpecsFromJob(job), manifest.hash_rule().virtual_shards(), scorer->row_files_.get());
+  std::vector<TableSpec> tables = TableSpecsFromJob(job);
+  for (TableSpec& table : tables) table.limits = ReadOnly(table.limits);
+  scorer->store_ = MakeLocalStore(std::move(tables), manifest.hash_rule().virtual_shards(), scorer->row_files_.get());
   std::vector<DataFile> row_files;
   for (const DataFile& file : manifest.files()) {
     if (file.kind() == DataFile::ROWS) row_files.push_back(file);

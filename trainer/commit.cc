@@ -73,11 +73,11 @@ Result<std::string> FindCommit(FileSystem* file_system, const std::string& root)
 }
 
 Status LoadRows(const Worker& worker, const std::string& path, const Manifest& manifest) {
-  std::vector<DataFile> row_files;
+  std::vector<DataFile> files;
   for (const DataFile& file : manifest.files()) {
-    if (file.kind() == DataFile::ROWS) row_files.push_back(file);
+    if (file.kind() == DataFile::ROWS || file.kind() == DataFile::POLICY) files.push_back(file);
   }
-  return worker.store->Load(manifest.step(), path, row_files);
+  return worker.store->Load(manifest.step(), path, files);
 }
 
 Result<Manifest> LoadCommit(const Worker& worker, FileSystem* file_system, const std::string& path,

@@ -10,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "proto/memory_size.h"
+
 namespace weir {
 namespace {
 
@@ -113,6 +115,10 @@ std::string Progress::Line(const ProgressState& state) const {
   }
   if (metrics_.logloss) fmt::format_to(out, "  logloss {:.4f}", *metrics_.logloss);
   if (metrics_.auc) fmt::format_to(out, "  AUC {:.4f}", *metrics_.auc);
+  if (state.table_bytes > 0) fmt::format_to(out, "  tables {}", FormatMemory(state.table_bytes));
+  if (state.table_bytes > 0 && state.table_bytes_max > 0) {
+    fmt::format_to(out, "/{}", FormatMemory(state.table_bytes_max));
+  }
   if (std::optional<double> left = SecondsLeft(state)) fmt::format_to(out, "  ETA {}", ShortDuration(*left));
   return line;
 }

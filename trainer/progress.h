@@ -23,6 +23,8 @@ struct ProgressState {
   int64_t epochs_total = 0;
   int64_t samples = 0;        // trained, over all workers
   int64_t samples_total = 0;  // at the end of the run, for the ETA; else it is taken from the steps
+  int64_t table_bytes = 0;    // memory of the tables; 0 is not shown
+  int64_t table_bytes_max = 0;
 };
 
 struct ProgressOptions {

@@ -5,21 +5,41 @@
 
 #include <fmt/format.h>
 
+#include "proto/memory_size.h"
+
 namespace weir {
+
+namespace {
+
+// tables.memory as bytes; 0 without.
+int64_t BudgetOf(const TableConfig& table) {
+  return table.has_memory() ? ParseMemory(table.memory()).value() : 0;  // the job's rules hold
+}
+
+int64_t SumOfBudgets(const Job& job) {
+  int64_t sum = 0;
+  for (const TableConfig& table : job.tables()) {
+    if (!table.has_memory()) return 0;
+    sum += BudgetOf(table);
+  }
+  return sum;
+}
+
+}  // namespace
 
 Reporter::Reporter(const Job& job, const Clock* clock)
     : job_(job),
       clock_(clock),
       progress_(ProgressOptions::ForStderr(job.metrics().every_s()), std::cerr, *clock),
       window_(job.metrics().window()),
-      point_ns_(clock->SteadyNanos()) {}
+      point_ns_(clock->SteadyNanos()),
+      table_bytes_max_(SumOfBudgets(job)) {}
 
 Result<std::unique_ptr<Reporter>> Reporter::Open(const Job& job, FileSystem* file_system, const Clock* clock,
                                                  int64_t step) {
   std::unique_ptr<Reporter> reporter(new Reporter(job, clock));
   WEIR_RETURN_IF_ERROR(file_system->CreateFolders(job.output()));
-  WEIR_ASSIGN_OR_RETURN(reporter->log_,
-                        MetricsLog::Open(*file_system, JoinPath(job.output(), "metrics.jsonl"), step));
+  WEIR_ASSIGN_OR_RETURN(reporter->log_, MetricsLog::Open(*file_system, JoinPath(job.output(), "metrics.jsonl"), step));
   if (job.metrics().tensorboard()) {
     WEIR_ASSIGN_OR_RETURN(reporter->events_,
                           EventWriter::Create(*file_system, JoinPath(job.output(), "events"), *clock));
@@ -28,7 +48,8 @@ Result<std::unique_ptr<Reporter>> Reporter::Open(const Job& job, FileSystem* fil
   return reporter;
 }
 
-Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samples, const StepResult& result) {
+Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samples, const StepResult& result,
+                      const StoreStats* stats) {
   last_step_ = step;
   window_.Add(result.logits, result.labels, result.weights);
   loss_sum_ += result.previous_loss_sum;
@@ -41,22 +62,53 @@ Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samp
   state.epochs_total = job_.train().epochs();
   state.samples = samples;
   if (state.steps_total == 0) state.samples_total = epoch_rows_ * job_.train().epochs();
+  if (stats != nullptr) table_bytes_ = stats->bytes;
+  state.table_bytes = table_bytes_;
+  state.table_bytes_max = table_bytes_max_;
   progress_.Update(state, [this] { return window_.Measure(); });
 
+  if (stats == nullptr || weight_ == 0) return Status();
   const int64_t now_ns = clock_->SteadyNanos();
   const double elapsed_s = static_cast<double>(now_ns - point_ns_) / kNanosPerSecond;
-  if (elapsed_s < job_.metrics().every_s() || weight_ == 0) return Status();
   WindowMetrics shown = window_.Measure();
   WEIR_RETURN_IF_ERROR(Write("train", step,
                              {{"epoch", state.epoch},
                               {"samples", samples},
                               {"samples_per_s", static_cast<double>(samples - point_samples_) / elapsed_s},
                               {"logloss", loss_sum_ / weight_},
-                              {"auc", JsonOptional(shown.auc)}}));
+                              {"auc", JsonOptional(shown.auc)},
+                              {"rows", stats->rows},
+                              {"table_bytes", stats->bytes}}));
+  WEIR_RETURN_IF_ERROR(WriteTables(step, *stats));
   loss_sum_ = weight_ = 0;
   point_samples_ = samples;
   point_ns_ = now_ns;
   return Status();
+}
+
+bool Reporter::PointIsDue() const {
+  return static_cast<double>(clock_->SteadyNanos() - point_ns_) >= job_.metrics().every_s() * kNanosPerSecond;
+}
+
+Status Reporter::WriteTables(int64_t step, const StoreStats& stats) {
+  std::vector<JsonField> fields;
+  const size_t tables = std::min<size_t>(stats.tables.size(), job_.tables_size());
+  for (size_t i = 0; i < tables; ++i) {
+    const TableConfig& table = job_.tables(static_cast<int>(i));
+    const TableStats& of = stats.tables[i];
+    if (!table.has_memory() && !table.has_admission() && !table.has_eviction()) continue;
+    const auto add = [&](const char* what, int64_t value) { fields.push_back({table.name() + "/" + what, value}); };
+    add("rows", of.rows);
+    add("bytes", of.bytes);
+    if (table.has_memory()) add("memory", BudgetOf(table));
+    add("admitted", of.admitted);
+    add("not_admitted", of.not_admitted);
+    add("refused", of.refused);
+    add("evicted_full", of.evicted_full);
+    add("evicted_expired", of.evicted_expired);
+    add("evicted_norm", of.evicted_norm);
+  }
+  return fields.empty() ? Status() : Write("tables", step, fields);
 }
 
 Status Reporter::Evaluated(const Evaluation& evaluation) {
@@ -88,6 +140,7 @@ Status Reporter::Close(double samples_per_s, const StoreStats& stats, const std:
     LOG(WARNING) << bad.rows << " bad rows skipped: column " << bad.column << ": " << bad.reason;
     fields.push_back({fmt::format("bad_rows/{}/{}", bad.column, bad.reason), bad.rows});
   }
+  WEIR_RETURN_IF_ERROR(WriteTables(last_step_, stats));
   WEIR_RETURN_IF_ERROR(Write("run", last_step_, fields));
   WEIR_RETURN_IF_ERROR(log_->Close());
   return events_ ? events_->Close() : Status();

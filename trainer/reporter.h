@@ -33,8 +33,12 @@ class Reporter {
     point_samples_ = samples;
   }
 
-  // After each step; writes a point every metrics.every_s. `samples`: trained since the run's first start.
-  Status Step(int64_t step, const LoaderPosition& position, int64_t samples, const StepResult& result);
+  // Whether the next Step writes a point, which then wants the store's stats.
+  bool PointIsDue() const;
+  // After each step; writes a point every metrics.every_s. `samples`: trained since the run's first start. stats: null
+  // where no point is due.
+  Status Step(int64_t step, const LoaderPosition& position, int64_t samples, const StepResult& result,
+              const StoreStats* stats);
   Status Evaluated(const Evaluation& evaluation);
   void Committed(const std::string& path, int64_t step);
 
@@ -45,6 +49,8 @@ class Reporter {
   Reporter(const Job& job, const Clock* clock);
 
   // One line of metrics.jsonl, and each number as a scalar "GROUP/NAME".
+  // What the tables hold that have limits.
+  Status WriteTables(int64_t step, const StoreStats& stats);
   Status Write(const std::string& group, int64_t step, const std::vector<JsonField>& fields);
 
   const Job& job_;
@@ -61,6 +67,8 @@ class Reporter {
   double weight_ = 0;
   int64_t point_samples_ = 0;
   int64_t point_ns_ = 0;
+  int64_t table_bytes_ = 0;      // at the last point
+  int64_t table_bytes_max_ = 0;  // the budgets; 0 unless every table has one
 };
 
 }  // namespace weir

@@ -30,6 +30,7 @@ class Run {
  private:
   bool IsComplete() const;
   Status TrainSteps();
+  Status ReportStep(const StepResult& result);
   void AdvancePosition(const StepBatch& trained);
   Status AfterStep(const StepResult& result, bool data_ended);
   Status EvaluateNow();
@@ -103,7 +104,7 @@ Status Run::TrainSteps() {
     training_.set_samples_trained(training_.samples_trained() + step.trained().step_rows);
     rate_->StepDone(step.trained().step_rows);
     options_.on_progress("step", step_);
-    if (reporter_) WEIR_RETURN_IF_ERROR(reporter_->Step(step_, position_, training_.samples_trained(), result));
+    if (reporter_) WEIR_RETURN_IF_ERROR(ReportStep(result));
     WEIR_RETURN_IF_ERROR(AfterStep(result, !step.has_next()));
     if (result.stop_asked) break;
   }
@@ -114,6 +115,15 @@ Status Run::TrainSteps() {
     WEIR_RETURN_IF_ERROR(CommitNow());
   }
   return Status();
+}
+
+Status Run::ReportStep(const StepResult& result) {
+  StoreStats stats;
+  const bool due = reporter_->PointIsDue();
+  if (due) {
+    WEIR_ASSIGN_OR_RETURN(stats, worker_.store->Stats());
+  }
+  return reporter_->Step(step_, position_, training_.samples_trained(), result, due ? &stats : nullptr);
 }
 
 void Run::AdvancePosition(const StepBatch& trained) {

@@ -34,7 +34,7 @@ int64_t SimTable::bytes() const { return tables_.bytes(0) + rows_max_ * row_byte
 
 void SimTable::Pull(std::span<const uint64_t> keys) {
   weights_.resize(keys.size());
-  const Status pulled = tables_.Pull(PullKind::kEvaluation, 0, keys, weights_.data());
+  const Status pulled = tables_.Pull(1, PullKind::kEvaluation, 0, keys, weights_.data());
   CHECK(pulled.ok()) << pulled.ToString();  // only a disk can fail
 }
 

@@ -232,7 +232,7 @@ void Owner::RunRequest(OwnerRequest* request) {
 
 Status Owner::Pull(const OwnerRequest& request) {
   for (const TablePull& pull : request.pulls) {
-    WEIR_RETURN_IF_ERROR(tables_.Pull(request.kind, pull.table, pull.keys, pull.rows)
+    WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, pull.keys, pull.rows)
                              .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
   }
   return Status();
@@ -244,6 +244,7 @@ Status Owner::Save(const OwnerRequest& request, OwnerReply* reply) {
   Result<std::vector<DataFile>> files = options_.row_files->Write(
       tables_, shards_, request.folder, fmt::format("server-{}", options_.server), [this] { NoteProgress(); });
   if (!files.ok()) return files.status().Wrap(fmt::format("saving step {}", request.step));
+  tables_.ForgetTombstones();
   reply->files = std::move(*files);
   NoteProgress();
   return Status();

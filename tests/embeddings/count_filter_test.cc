@@ -191,6 +191,8 @@ TEST(CountFilter, RefusesForeignBytes) {
   std::vector<uint8_t> negative = bytes;
   negative[7] = 0x80;
   EXPECT_EQ(filter.LoadShard(shard, negative).code(), StatusCode::kDataLoss);
+  negative[7] = 0x7f;
+  EXPECT_EQ(filter.LoadShard(shard, negative).code(), StatusCode::kDataLoss);
 
   CountFilter other_window(256, 24, 4), other_size(320, 20, 4);
   const Status window = other_window.LoadShard(shard, bytes);

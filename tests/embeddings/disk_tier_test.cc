@@ -137,8 +137,8 @@ class TwoSets {
   void ExpectSamePull(PullKind kind, int table, const std::vector<uint64_t>& keys) {
     const size_t floats = keys.size() * expected_->spec(table).layout.dim;
     std::vector<float> expected(floats, 1), found(floats, 2);
-    EXPECT_TRUE(expected_->Pull(kind, table, keys, expected.data()).ok());
-    const Status pulled = found_->Pull(kind, table, keys, found.data());
+    EXPECT_TRUE(expected_->Pull(1, kind, table, keys, expected.data()).ok());
+    const Status pulled = found_->Pull(1, kind, table, keys, found.data());
     EXPECT_TRUE(pulled.ok()) << pulled.ToString();
     EXPECT_EQ(std::memcmp(expected.data(), found.data(), floats * sizeof(float)), 0) << "table " << table;
   }
@@ -232,7 +232,7 @@ TEST(DiskTier, AFolderThatCannotBeUsedIsSaidByEveryCall) {
   TableSet tables(Specs(folder.path()), kShards);
   std::vector<uint64_t> keys = {1};
   std::vector<float> row(8);
-  for (const Status& status : {tables.disk_status(), tables.Pull(PullKind::kTraining, 0, keys, row.data()),
+  for (const Status& status : {tables.disk_status(), tables.Pull(1, PullKind::kTraining, 0, keys, row.data()),
                                tables.Prefetch(0, keys), tables.Apply(1, {})}) {
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
     EXPECT_THAT(status.message(), ::testing::HasSubstr("letters.txt"));

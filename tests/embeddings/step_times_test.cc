@@ -76,12 +76,21 @@ TEST(StepTimes, GoesOnFromWhatWasSaved) {
   EXPECT_GT(straight.LastExpired(), 290);
 }
 
+TEST(StepTimes, NoTimeOverflows) {
+  StepTimes times(1);
+  times.Add(1, INT64_MIN);
+  times.Add(2, INT64_MAX);
+  times.Add(2, 5);
+  times.Add(3, 5);
+  EXPECT_EQ(times.LastExpired(), 1);
+}
+
 TEST(StepTimes, RefusesWhatIsOutOfOrder) {
   StepTimes times(1);
   using Groups = std::vector<StepTimes::Group>;
   EXPECT_TRUE(times.Load(Groups{{1, 5, 6}, {3, 6, 6}}).ok());
-  for (const Groups& groups :
-       {Groups{{1, 6, 5}}, Groups{{0, 5, 5}}, Groups{{2, 5, 5}, {2, 6, 6}}, Groups{{1, 5, 7}, {2, 6, 8}}}) {
+  for (const Groups& groups : {Groups{{1, 6, 5}}, Groups{{1, -1, 5}}, Groups{{1, 5, int64_t{1} << 61}},
+                               Groups{{0, 5, 5}}, Groups{{2, 5, 5}, {2, 6, 6}}, Groups{{1, 5, 7}, {2, 6, 8}}}) {
     EXPECT_EQ(times.Load(groups).code(), StatusCode::kDataLoss);
   }
 }

@@ -182,7 +182,7 @@ TEST(TableSetTest, PullGivesInitialWeightsAndChangesNothing) {
   TableSet tables(Specs(), kShards);
   const std::vector<uint64_t> keys = {0, 7, ~uint64_t{0}};
   std::vector<float> rows(3 * 16), expected(16);
-  ASSERT_TRUE(tables.Pull(PullKind::kEvaluation, 1, keys, rows.data()).ok());
+  ASSERT_TRUE(tables.Pull(1, PullKind::kEvaluation, 1, keys, rows.data()).ok());
   for (int i = 0; i < 3; ++i) {
     MakeRowInitializer(Specs()[1].initializer, 16, 2)->Initialize(keys[i], expected.data());
     EXPECT_EQ(std::vector<float>(rows.begin() + i * 16, rows.begin() + i * 16 + 16), expected);
@@ -205,7 +205,7 @@ TEST(TableSetTest, PullGivesTrainedWeights) {
     std::vector<uint64_t> keys;
     for (const auto& [key, row] : rows) keys.push_back(key);
     std::vector<float> pulled(keys.size() * dim);
-    ASSERT_TRUE(tables.Pull(PullKind::kEvaluation, table, keys, pulled.data()).ok());
+    ASSERT_TRUE(tables.Pull(1, PullKind::kEvaluation, table, keys, pulled.data()).ok());
     for (size_t i = 0; i < keys.size(); ++i) {
       ASSERT_EQ(std::memcmp(pulled.data() + i * dim, rows.at(keys[i]).values.data(), dim * sizeof(float)), 0);
     }

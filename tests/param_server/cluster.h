@@ -24,6 +24,7 @@
 #include "base/crc32c.h"
 #include "base/random.h"
 #include "embeddings/local_store.h"
+#include "embeddings/table_policy.h"
 #include "param_server/client/remote_store.h"
 #include "param_server/server/server.h"
 
@@ -82,6 +83,11 @@ class MemoryRowFiles : public RowFiles {
       }));
       file.set_rows(rows.size());
       std::lock_guard lock(mutex_);
+      const TablePolicy& policy = tables.policy(table);
+      policies_[folder][{file.table(), -1}] = policy.Save();
+      for (int shard = shards.begin; shard < shards.end; ++shard) {
+        policies_[folder][{file.table(), shard}] = policy.SaveShard(shard);
+      }
       folders_[folder][file.name()] = std::move(rows);
       files.push_back(file);
     }
@@ -105,7 +111,31 @@ class MemoryRowFiles : public RowFiles {
       }
       on_block();
     }
+    for (int table = 0; table < tables->num_tables(); ++table) {
+      const std::string& name = tables->spec(table).name;
+      std::lock_guard lock(mutex_);
+      auto& pieces = policies_[folder];
+      WEIR_RETURN_IF_ERROR(tables->mutable_policy(table)->Load(pieces[{name, -1}]));
+      for (int shard = shards.begin; shard < shards.end; ++shard) {
+        WEIR_RETURN_IF_ERROR(tables->mutable_policy(table)->LoadShard(shard, pieces[{name, shard}]));
+      }
+    }
     return Status();
+  }
+
+  // (table, virtual shard, or -1 for the whole table) -> what its limits remember
+  using Policies = std::map<std::pair<std::string, int>, std::vector<uint8_t>>;
+  Policies PoliciesOf(const std::string& folder) {
+    std::lock_guard lock(mutex_);
+    return policies_[folder];
+  }
+
+  // What Load takes.
+  std::vector<DataFile> FilesOf(const std::string& folder) {
+    std::lock_guard lock(mutex_);
+    std::vector<DataFile> files;
+    for (const auto& [name, rows] : folders_[folder]) files.emplace_back().set_name(name);
+    return files;
   }
 
   SavedRows Rows(const std::string& folder) {
@@ -118,6 +148,7 @@ class MemoryRowFiles : public RowFiles {
  private:
   std::mutex mutex_;
   std::map<std::string, std::map<std::string, SavedRows>> folders_;
+  std::map<std::string, Policies> policies_;
 };
 
 // Three tables: dims 4, 1 and 6; AdaGrad, SGD and Adam.
@@ -212,11 +243,14 @@ inline RemoteStoreOptions TestStoreOptions(int worker, int num_workers, std::vec
 // A job's servers: `num_servers` of their own, or, if that is 0, one beside each worker.
 class Cluster {
  public:
-  Cluster(int num_servers, int num_workers, RowFiles* row_files, double silence_s = 10, bool tcp_only = false)
-      : num_workers_(num_workers), colocated_(num_servers == 0), silence_s_(silence_s) {
+  Cluster(int num_servers, int num_workers, RowFiles* row_files, double silence_s = 10, bool tcp_only = false,
+          std::vector<TableSpec> tables = TestTables())
+      : num_workers_(num_workers), colocated_(num_servers == 0), silence_s_(silence_s), tables_(std::move(tables)) {
     const int count = colocated_ ? num_workers : num_servers;
     for (int i = 0; i < count; ++i) {
-      auto server = Server::Start(TestServerOptions(i, count, num_workers, row_files, silence_s));
+      ServerOptions options = TestServerOptions(i, count, num_workers, row_files, silence_s);
+      options.tables = tables_;
+      auto server = Server::Start(std::move(options));
       EXPECT_TRUE(server.ok()) << server.status().ToString();
       addresses_.push_back((*server)->address());
       if (tcp_only) addresses_.back().unix_name.clear();
@@ -226,6 +260,7 @@ class Cluster {
 
   RemoteStoreOptions StoreOptions(int worker) const {
     RemoteStoreOptions options = TestStoreOptions(worker, num_workers_, addresses_, silence_s_);
+    options.tables = tables_;
     if (colocated_) {
       options.colocated = servers_[worker].get();
       options.colocated_index = worker;
@@ -246,6 +281,7 @@ class Cluster {
   const int num_workers_;
   const bool colocated_;
   const double silence_s_;
+  const std::vector<TableSpec> tables_;
   std::vector<ServerAddress> addresses_;
   std::vector<std::unique_ptr<Server>> servers_;
 };

@@ -35,7 +35,7 @@ class Table:
 
     def __init__(self, folder, entry):
         self.dim, self.seed = entry["dim"], int(entry["seed"])
-        self.initializer = entry["initializer"]
+        self.entry, self.initializer = entry, entry["initializer"]
         data = pq.read_table(os.path.join(folder, entry["file"]), page_checksum_verification=True)
         assert data.num_rows == int(entry["rows"]), entry["file"]
         vectors = data["vector"].combine_chunks()
@@ -51,6 +51,8 @@ class Table:
         return row
 
     def initial(self, key):
+        if "missing_row" in self.entry:
+            return np.array(self.entry["missing_row"], dtype=np.float32)
         if "constant" in self.initializer:
             return np.full(self.dim, self.initializer["constant"].get("value", 0), dtype=np.float32)
         if "normal" in self.initializer:

@@ -24,7 +24,7 @@ int DistinctKeys::LogCapacityFor(int64_t keys) {
 void DistinctKeys::NextEpoch() {
   if (++epoch_ != 0) return;
   // After 2^32 epochs the old marks would come back to life.
-  std::fill_n(slots_.get(), size_t{1} << log_allocated_, Slot{0, 0});
+  std::fill_n(slots_.get(), size_t{1} << log_allocated_, uint64_t{0});
   epoch_ = 1;
 }
 
@@ -40,8 +40,8 @@ void DistinctKeys::Reserve(int64_t keys) {
   log_capacity_ = wanted;
   if (wanted > log_allocated_) {
     log_allocated_ = wanted;
-    slots_ = std::make_unique<Slot[]>(size_t{1} << wanted);
-    auto moved = std::make_unique_for_overwrite<uint64_t[]>((size_t{1} << wanted) / kSlotsPerKey);
+    slots_ = std::make_unique<uint64_t[]>(size_t{1} << wanted);
+    auto moved = std::make_unique<uint64_t[]>((size_t{1} << wanted) / kSlotsPerKey);
     std::copy_n(keys_.get(), size_, moved.get());
     keys_ = std::move(moved);
   } else {
@@ -51,8 +51,8 @@ void DistinctKeys::Reserve(int64_t keys) {
   const size_t mask = (size_t{1} << log_capacity_) - 1;
   for (int64_t number = 0; number < size_; ++number) {
     size_t at = Home(keys_[number], shift);
-    while (slots_[at].mark >> 32 == epoch_) at = (at + 1) & mask;
-    slots_[at] = {keys_[number], uint64_t{epoch_} << 32 | static_cast<uint64_t>(number)};
+    while (slots_[at] >> 32 == epoch_) at = (at + 1) & mask;
+    slots_[at] = uint64_t{epoch_} << 32 | static_cast<uint64_t>(number);
   }
 }
 
@@ -76,15 +76,18 @@ void DistinctKeys::AddReserved(std::span<const uint64_t> keys, int32_t* numbers)
 }
 
 size_t DistinctKeys::FindAtHome(std::span<const uint64_t> keys, int32_t* numbers, uint32_t* open) const {
-  const Slot* const slots = slots_.get();
+  const uint64_t* const slots = slots_.get();
+  const uint64_t* const distinct = keys_.get();
   const int shift = 64 - log_capacity_;
   const uint64_t epoch = epoch_;
   size_t num_open = 0;
   for (size_t i = 0; i < keys.size(); ++i) {
-    const Slot& slot = slots[Home(keys[i], shift)];
-    numbers[i] = static_cast<int32_t>(slot.mark);
+    const uint64_t slot = slots[Home(keys[i], shift)];
+    // A dead slot's number is one of an earlier epoch: it may mean another key, but has a place.
+    const auto number = static_cast<uint32_t>(slot);
+    numbers[i] = static_cast<int32_t>(number);
     open[num_open] = static_cast<uint32_t>(i);
-    num_open += ((slot.key ^ keys[i]) | (slot.mark >> 32 ^ epoch)) != 0 ? 1 : 0;
+    num_open += ((distinct[number] ^ keys[i]) | (slot >> 32 ^ epoch)) != 0 ? 1 : 0;
   }
   return num_open;
 }
@@ -92,11 +95,12 @@ size_t DistinctKeys::FindAtHome(std::span<const uint64_t> keys, int32_t* numbers
 inline int32_t DistinctKeys::FindOrInsert(uint64_t key) {
   const size_t mask = (size_t{1} << log_capacity_) - 1;
   size_t at = Home(key, 64 - log_capacity_);
-  while (slots_[at].mark >> 32 == epoch_) {
-    if (slots_[at].key == key) return static_cast<int32_t>(slots_[at].mark);
+  while (slots_[at] >> 32 == epoch_) {
+    const auto number = static_cast<uint32_t>(slots_[at]);
+    if (keys_[number] == key) return static_cast<int32_t>(number);
     at = (at + 1) & mask;
   }
-  slots_[at] = {key, uint64_t{epoch_} << 32 | static_cast<uint64_t>(size_)};
+  slots_[at] = uint64_t{epoch_} << 32 | static_cast<uint64_t>(size_);
   keys_[size_] = key;
   return static_cast<int32_t>(size_++);
 }

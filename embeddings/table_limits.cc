@@ -44,6 +44,7 @@ int64_t TombstoneBytesMax(const TableLimits& limits) {
 int64_t StoredRowBytes(const RowLayout& layout) { return layout.weight_bytes() + RecordBytes(layout); }
 
 std::optional<int64_t> ShardRowsMax(const TableLimits& limits, const RowLayout& layout, int virtual_shards) {
+  if (limits.shard_rows_max) return limits.shard_rows_max;
   if (limits.memory_bytes == 0 || limits.disk) return std::nullopt;
   BudgetTerms terms;
   terms.memory_bytes = limits.memory_bytes;

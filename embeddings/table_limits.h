@@ -14,6 +14,8 @@ namespace weir {
 // The limits of a table, as its job says.
 struct TableLimits {
   int64_t memory_bytes = 0;  // over all owners; 0: none
+  // The most rows of a virtual shard, in place of what follows from the memory and the layout.
+  std::optional<int64_t> shard_rows_max;
   AdmissionConfig admission;
   EvictionConfig eviction;
   bool disk = false;                         // rows beyond the memory go to disk: the table is never full

@@ -37,13 +37,6 @@ bool Parse(const std::string& name, const std::string& text, google::protobuf::M
   return parser.ParseFromString(text, message);
 }
 
-// What the features say.
-std::vector<uint64_t> FeatureBuckets(const Job& job) {
-  std::vector<uint64_t> buckets;
-  for (const FeatureConfig& feature : job.features()) buckets.push_back(feature.sparse().buckets());
-  return buckets;
-}
-
 bool IsFor(const TableSimPolicy& policy, const std::string& table) {
   return policy.tables().empty() ||
          std::find(policy.tables().begin(), policy.tables().end(), table) != policy.tables().end();
@@ -74,7 +67,7 @@ void CheckTellable(const Job& job, JobErrors* errors) {
 }
 
 SimPolicy OfJob(const Job& job) {
-  SimPolicy own = {kJobPolicy, job, FeatureBuckets(job)};
+  SimPolicy own = {kJobPolicy, job};
   for (TableConfig& table : *own.job.mutable_tables()) {
     // With a disk no row is ever lost: as if memory held them all.
     if (!table.has_disk()) continue;
@@ -96,15 +89,20 @@ SimPolicy Apply(const Job& job, const TableSimPolicy& policy) {
     if (policy.has_eviction()) *table.mutable_eviction() = policy.eviction();
     if (policy.has_memory()) table.set_memory(policy.memory());
   }
-  for (int f = 0; f < job.features_size(); ++f) {
-    const bool folds =
-        policy.buckets() > 0 && job.features(f).has_sparse() && IsFor(policy, job.features(f).sparse().table());
-    if (folds) applied.feature_buckets[f] = policy.buckets();
+  for (FeatureConfig& feature : *applied.job.mutable_features()) {
+    const bool folds = policy.buckets() > 0 && feature.has_sparse() && IsFor(policy, feature.sparse().table());
+    if (folds) feature.mutable_sparse()->set_buckets(policy.buckets());
   }
   return applied;
 }
 
 }  // namespace
+
+std::vector<uint64_t> SimPolicy::feature_buckets() const {
+  std::vector<uint64_t> buckets;
+  for (const FeatureConfig& feature : job.features()) buckets.push_back(feature.sparse().buckets());
+  return buckets;
+}
 
 Result<std::vector<SimPolicy>> ReadSimPolicies(const Job& job, std::span<const std::string> texts,
                                                const std::string& file_name, const std::string& file_text) {

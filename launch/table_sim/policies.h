@@ -13,8 +13,10 @@ namespace weir {
 
 struct SimPolicy {
   std::string name;
-  Job job;                                // resolved, its tables as the policy has them
-  std::vector<uint64_t> feature_buckets;  // [Job.features]: 0 where keys are not folded
+  Job job;  // resolved; its tables, and the buckets of its features, are as the policy has them
+
+  // [Job.features]: 0 where keys are not folded.
+  std::vector<uint64_t> feature_buckets() const;
 };
 
 // The name of the policy that is the job's own.

@@ -5,11 +5,13 @@
 
 namespace weir {
 
-PolicyRun::PolicyRun(const SimPolicy& policy, int64_t steps_a_point) : steps_a_point_(steps_a_point) {
-  outcome_.policy = policy.name;
-  for (const TableSpec& spec : TableSpecsFromJob(policy.job)) {
+PolicyRun::PolicyRun(const std::string& name, const std::vector<TableSpec>& specs, int virtual_shards,
+                     int64_t steps_a_point)
+    : steps_a_point_(steps_a_point) {
+  outcome_.policy = name;
+  for (const TableSpec& spec : specs) {
     outcome_.tables.emplace_back().table = spec.name;
-    tables_.push_back(std::make_unique<SimTable>(spec, policy.job.cluster().virtual_shards()));
+    tables_.push_back(std::make_unique<SimTable>(spec, virtual_shards));
   }
 }
 

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "launch/table_sim/policies.h"
 #include "launch/table_sim/sim_table.h"
 #include "launch/table_sim/step_keys.h"
 
@@ -43,8 +42,8 @@ struct PolicyOutcome {
 // One thread.
 class PolicyRun {
  public:
-  // steps_a_point: length of a stretch.
-  PolicyRun(const SimPolicy& policy, int64_t steps_a_point);
+  // specs: of the policy's job. steps_a_point: length of a stretch.
+  PolicyRun(const std::string& name, const std::vector<TableSpec>& specs, int virtual_shards, int64_t steps_a_point);
 
   // keys: folded as the policy says. Steps rise by one from 1.
   void Step(int64_t step, const StepKeys& keys);

@@ -7,35 +7,36 @@
 namespace weir {
 namespace {
 
-OptimizerConfig CountingRule() {
-  OptimizerConfig rule;
-  rule.set_learning_rate(1);
-  rule.mutable_sgd();
-  return rule;
-}
-
-TableSpec CountingSpec(TableSpec spec) {
-  spec.optimizer = CountingRule();
+// The same limits on rows of one weight, which begins at 0 and grows by 1 for each push.
+TableSpec CountingSpec(TableSpec spec, int virtual_shards) {
+  // Before the layout changes, from which it follows.
+  spec.limits.shard_rows_max = ShardRowsMax(spec.limits, spec.layout, virtual_shards);
+  spec.optimizer = OptimizerConfig();
+  spec.optimizer.set_learning_rate(1);
+  spec.optimizer.mutable_sgd();
   spec.layout = MakeRowLayout(1, spec.optimizer);
   spec.initializer.mutable_constant()->set_value(0);
-  spec.disk_path.clear();  // a disk changes neither which keys have rows nor what is read
   return spec;
 }
 
-int64_t RowBytes(const RowLayout& layout) { return layout.weight_bytes() + int64_t{4} * layout.state_width(); }
+// Only a disk can fail, and tables have none here.
+void CheckDone(const Status& status) { CHECK(status.ok()) << status.ToString(); }
+
+int64_t RowBytes(const RowLayout& layout) {
+  return layout.weight_bytes() + int64_t{layout.state_width()} * static_cast<int64_t>(sizeof(float));
+}
 
 }  // namespace
 
 SimTable::SimTable(const TableSpec& spec, int virtual_shards)
-    : tables_({CountingSpec(spec)}, virtual_shards),
-      row_bytes_more_(RowBytes(spec.layout) - RowBytes(CountingSpec(spec).layout)) {}
+    : tables_({CountingSpec(spec, virtual_shards)}, virtual_shards),
+      row_bytes_more_(RowBytes(spec.layout) - RowBytes(tables_.spec(0).layout)) {}
 
 int64_t SimTable::bytes() const { return tables_.bytes(0) + rows_max_ * row_bytes_more_; }
 
-void SimTable::Pull(std::span<const uint64_t> keys) {
+void SimTable::Pull(int64_t step, std::span<const uint64_t> keys) {
   weights_.resize(keys.size());
-  const Status pulled = tables_.Pull(1, PullKind::kEvaluation, 0, keys, weights_.data());
-  CHECK(pulled.ok()) << pulled.ToString();  // only a disk can fail
+  CheckDone(tables_.Pull(step, PullKind::kTraining, 0, keys, weights_.data()));
 }
 
 void SimTable::AddMiss(uint64_t key, int64_t values) {
@@ -52,7 +53,7 @@ ValueCounts SimTable::Step(int64_t step, std::span<const WorkerKeys> workers) {
   pushes_.resize(workers.size());
   for (size_t w = 0; w < workers.size(); ++w) {
     const WorkerKeys& worker = workers[w];
-    Pull(worker.keys);
+    Pull(step, worker.keys);
     for (size_t i = 0; i < worker.keys.size(); ++i) {
       counts.values += worker.values[i];
       if (weights_[i] > 0) {
@@ -67,10 +68,9 @@ ValueCounts SimTable::Step(int64_t step, std::span<const WorkerKeys> workers) {
     pushes_[w].clear();
     if (!workers[w].keys.empty()) pushes_[w].push_back({0, workers[w].keys, gradients_.data()});
   }
-  const Status applied = tables_.Apply(step, pushes_);
-  CHECK(applied.ok()) << applied.ToString();
+  CheckDone(tables_.Apply(step, pushes_));
 
-  Pull(missed_.keys());
+  Pull(step + 1, missed_.keys());
   for (size_t i = 0; i < missed_values_.size(); ++i) {
     if (weights_[i] > 0) {
       ++rows_made_;

@@ -29,7 +29,7 @@ struct ValueCounts {
 // those of the rows that the job would have. One thread.
 class SimTable {
  public:
-  // spec: as the job has it, with the policy.
+  // spec: as the job has it, with the policy; without a disk.
   SimTable(const TableSpec& spec, int virtual_shards);
 
   // Looks up and trains the keys of one step, one entry per worker. Steps rise by one from 1.
@@ -43,7 +43,7 @@ class SimTable {
 
  private:
   // Weights of `keys` into weights_.
-  void Pull(std::span<const uint64_t> keys);
+  void Pull(int64_t step, std::span<const uint64_t> keys);
   void AddMiss(uint64_t key, int64_t values);
 
   TableSet tables_;

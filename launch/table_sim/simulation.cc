@@ -8,10 +8,12 @@
 #include <fmt/format.h>
 
 #include "base/bounded_queue.h"
+#include "base/file_system.h"
 #include "batch/feature.h"
 #include "data_loader/loader.h"
 #include "launch/table_sim/collisions.h"
 #include "launch/table_sim/step_keys.h"
+#include "launch/table_specs.h"
 
 namespace weir {
 namespace {
@@ -24,8 +26,7 @@ constexpr int64_t kWaitNs = 1'000'000'000;
 // A policy and the thread that replays it.
 class PolicyThread {
  public:
-  PolicyThread(const SimPolicy& policy, int64_t steps_a_point)
-      : run_(policy, steps_a_point), queue_(kStepsAhead), thread_([this] { Replay(); }) {}
+  explicit PolicyThread(PolicyRun run) : run_(std::move(run)), queue_(kStepsAhead), thread_([this] { Replay(); }) {}
   ~PolicyThread() { Join(); }
 
   void Push(int64_t step, std::shared_ptr<const StepKeys> keys) {
@@ -81,7 +82,7 @@ class Simulation {
 
  private:
   Status OpenLoaders();
-  void StartPolicies();
+  Status StartPolicies();
   // The batches of the next step, one per worker; false after the last.
   Result<bool> Next();
   void ReplayStep(int64_t step);
@@ -123,20 +124,24 @@ int64_t Simulation::RowsInAll() const {
   return rows;
 }
 
-void Simulation::StartPolicies() {
+Status Simulation::StartPolicies() {
   const int64_t steps = RowsInAll() / job_.train().batch_size() + 1;
   for (const SimPolicy& policy : policies_) {
-    threads_.push_back(std::make_unique<PolicyThread>(policy, std::max<int64_t>(1, steps / kPoints)));
-    auto same = [&](const Folding& folding) { return folding.folder.feature_buckets() == policy.feature_buckets; };
+    const Result<std::vector<TableSpec>> specs = ReadTableSpecs(&LocalFileSystem(), policy.job);
+    if (!specs.ok()) return specs.status().Wrap(fmt::format("policy \"{}\"", policy.name));
+    threads_.push_back(std::make_unique<PolicyThread>(
+        PolicyRun(policy.name, *specs, job_.cluster().virtual_shards(), std::max<int64_t>(1, steps / kPoints))));
+    const std::vector<uint64_t> buckets = policy.feature_buckets();
+    auto same = [&](const Folding& folding) { return folding.folder.feature_buckets() == buckets; };
     auto folding = std::find_if(foldings_.begin(), foldings_.end(), same);
     if (folding == foldings_.end()) {
-      foldings_.push_back({KeyFolder(features_, job_.tables_size(), policy.feature_buckets),
-                           {},
-                           std::vector<Collisions>(job_.tables_size())});
+      foldings_.push_back(
+          {KeyFolder(features_, job_.tables_size(), buckets), {}, std::vector<Collisions>(job_.tables_size())});
       folding = foldings_.end() - 1;
     }
     folding->policies.push_back(threads_.back().get());
   }
+  return Status();
 }
 
 Result<bool> Simulation::Next() {
@@ -177,7 +182,7 @@ void Simulation::AddCollisions(SimResult* result) const {
     for (int table = 0; table < job_.tables_size(); ++table) {
       const Collisions::Count count = folding.collisions[table].Total();
       for (size_t p = 0; p < policies_.size(); ++p) {
-        if (policies_[p].feature_buckets != folding.folder.feature_buckets()) continue;
+        if (policies_[p].feature_buckets() != folding.folder.feature_buckets()) continue;
         PolicyOutcome& policy = result->policies[p];
         for (TableOutcome* outcome : {&policy.tables[table], &policy.total}) {
           outcome->folded_keys += count.distinct_keys;
@@ -190,7 +195,7 @@ void Simulation::AddCollisions(SimResult* result) const {
 
 Result<SimResult> Simulation::Run() {
   WEIR_RETURN_IF_ERROR(OpenLoaders());
-  StartPolicies();
+  WEIR_RETURN_IF_ERROR(StartPolicies());
   SimResult result;
   while (!IsDone(result)) {
     WEIR_ASSIGN_OR_RETURN(bool more, Next());

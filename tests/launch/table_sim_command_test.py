@@ -29,9 +29,11 @@ class TableSim(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
-    def rows(self, output, *overrides):
+    def rows(self, output, *overrides, job=None):
         """Rows by table after a real training run."""
-        runs.train(self.space, output, *overrides)
+        done = runs.weir("train", job or self.space.job, f"data.train.uri={self.space.train}",
+                         f"output={self.space.path(output)}", *overrides)
+        self.assertEqual(done.returncode, 0, done.stderr)
         done = runs.weir("table-report", self.space.path(output), "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
         return {table["table"]: table["rows"] for table in json.loads(done.stdout)["tables"]}
@@ -52,6 +54,27 @@ class TableSim(unittest.TestCase):
             self.assertEqual(total["hits"], sum(point["hits"] for point in policy["points"]))
             self.assertEqual(policy["points"][-1]["step"], result["steps"])
             self.assertEqual(policy["points"][-1]["rows"], total["rows"])
+
+    def test_rows_are_those_of_training_under_limits(self):
+        limits = {
+            "count": "admission { count { threshold: 3 window_steps: 40 filter_memory: '4KiB' } }",
+            "chance": "admission { probability { probability: 0.2 } }",
+            "ttl": "eviction { ttl_steps: 6 every_steps: 5 }",
+            "full": "memory: '16KiB' eviction { when_full: LEAST_FREQUENT }",
+        }
+        policies = [word for name, text in limits.items() for word in ["--policy", f"name: '{name}' {text}"]]
+        result = json.loads(self.simulate("--json", "cluster.virtual_shards=4", *policies))
+        found = {p["policy"]: {table["table"]: table["rows"] for table in p["tables"]} for p in result["policies"]}
+        evicted = {p["policy"]: p["total"]["rows_evicted"] for p in result["policies"]}
+        for name, text in limits.items():
+            job = self.space.path(name + ".textproto")
+            with open(self.space.job) as f:
+                whole = f.read().replace("initializer { uniform", text + " initializer { uniform")
+            with open(job, "w") as f:
+                f.write(whole)
+            self.assertEqual(found[name], self.rows(name, "cluster.virtual_shards=4", job=job), name)
+            self.assertNotEqual(found[name], found["job"], name)
+        self.assertEqual([name for name in evicted if evicted[name] > 0], ["ttl", "full"])
 
     def test_text_and_page(self):
         page = self.space.path("sim.html")

@@ -3,11 +3,13 @@
 #include "launch/table_sim/simulation.h"
 
 #include <fstream>
-#include <set>
+#include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "embeddings/table_limits.h"
 #include "launch/table_sim/collisions.h"
 #include "launch/table_sim/sim_views.h"
 #include "proto/job_text.h"
@@ -146,6 +148,55 @@ TEST_F(TableSim, WorkersLookUpOnTheirOwn) {
   ExpectOutcome(result.policies[0].tables[1], {8, 6, 0, 1});
 }
 
+TEST_F(TableSim, AdmissionByCountKeepsKeysOutUntilTheirSecondPush) {
+  Write(kStream);
+  const std::vector<std::string> twice = {"name: 'twice' admission { count { threshold: 2 filter_memory: '1KiB' } }"};
+  const SimResult result = Simulate(MakeJob(tables_), twice);
+  // Key 1 gets its row at step 2, which still looked for it in vain, key 2 at step 4; keys 3 and 4 get none.
+  ExpectOutcome(result.policies[1].tables[0], {8, 2, 4, 2});
+  ExpectOutcome(result.policies[1].tables[1], {8, 4, 2, 1});
+  EXPECT_EQ(result.policies[1].total.rows_evicted, 0);
+  ExpectOutcome(result.policies[0].tables[0], {8, 4, 0, 4});
+  SimOptions options;
+  options.workers = 2;  // both push key 9 at step 1
+  const SimResult by_two = Simulate(MakeJob(tables_), twice, options);
+  ExpectOutcome(by_two.policies[1].tables[0], {8, 2, 4, 2});
+  ExpectOutcome(by_two.policies[1].tables[1], {8, 6, 0, 1});
+}
+
+TEST_F(TableSim, ATimeToLiveDropsRowsThatAreNotTrained) {
+  Write(kStream);
+  const SimResult result = Simulate(MakeJob(tables_), {"name: 'ttl' eviction { ttl_steps: 1 every_steps: 1 }"});
+  // Rows after each step: 1 2 | 1 3 | 1 | 4 2.
+  const TableOutcome& table = result.policies[1].tables[0];
+  ExpectOutcome(table, {8, 3, 0, 2});
+  EXPECT_EQ(table.rows_peak, 2);
+  EXPECT_EQ(table.rows_evicted, 3);
+  EXPECT_EQ(result.policies[1].tables[1].rows_evicted, 0);
+}
+
+TEST_F(TableSim, AFullTableHasTheRowsOfTheJobsLayout) {
+  const Job job = MakeJob(R"(tables { name: "a" dim: 1 optimizer { adam {} } } tables { name: "b" dim: 1 })");
+  TableConfig table = job.tables(0);
+  table.set_memory("24KiB");
+  const int64_t rows_max =
+      *ShardRowsMax(MakeTableLimits(table), MakeRowLayout(1, job.tables(0).optimizer()), /*virtual_shards=*/1);
+  ASSERT_GT(rows_max, 16);
+  std::vector<std::pair<int, int>> samples;
+  for (int i = 0; i < rows_max + 10; ++i) samples.emplace_back(i, 9);
+  Write(samples);
+  const SimResult result = Simulate(
+      job, {"name: 'refuse' memory: '24KiB'", "name: 'drop' memory: '24KiB' eviction { when_full: LEAST_RECENT }"});
+  ExpectOutcome(result.policies[1].tables[0], {rows_max + 10, 0, 10, rows_max});
+  EXPECT_EQ(result.policies[1].tables[0].rows_evicted, 0);
+  EXPECT_LE(result.policies[1].tables[0].bytes_peak, 24 << 10);
+  const TableOutcome& drop = result.policies[2].tables[0];
+  EXPECT_EQ(drop.counts.rejected, 0);
+  EXPECT_GE(drop.rows_evicted, 10);
+  EXPECT_EQ(drop.rows + drop.rows_evicted, rows_max + 10);
+  EXPECT_LE(drop.rows_peak, rows_max);
+}
+
 TEST_F(TableSim, RefusesPoliciesThatCannotBe) {
   Write(kStream);
   const Job job = MakeJob(tables_);
@@ -173,7 +224,7 @@ TEST_F(TableSim, ReadsPoliciesFromAFileToo) {
   std::vector<std::string> names;
   for (const SimPolicy& policy : *policies) names.push_back(policy.name);
   EXPECT_THAT(names, ::testing::ElementsAre("job", "one", "two", "last"));
-  EXPECT_THAT((*policies)[1].feature_buckets, ::testing::ElementsAre(7, 7));
+  EXPECT_THAT((*policies)[1].feature_buckets(), ::testing::ElementsAre(7, 7));
   const Status torn = ReadSimPolicies(job, {}, "p.textproto", "policies {\n  name 'one' }").status();
   EXPECT_THAT(torn.message(), HasSubstr("p.textproto:2:"));
 }

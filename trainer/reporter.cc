@@ -107,6 +107,11 @@ Status Reporter::WriteTables(int64_t step, const StoreStats& stats) {
     add("evicted_full", of.evicted_full);
     add("evicted_expired", of.evicted_expired);
     add("evicted_norm", of.evicted_norm);
+    if (!table.has_disk()) continue;
+    add("memory_hits", of.memory_hits);
+    add("disk_hits", of.disk_hits);
+    add("disk_rows", of.disk_rows);
+    add("disk_bytes", of.disk_bytes);
   }
   return fields.empty() ? Status() : Write("tables", step, fields);
 }

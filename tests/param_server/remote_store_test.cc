@@ -277,7 +277,8 @@ TEST(RemoteStoreTest, AFullDiskWhileSavingReachesTheCallerAndEndsTheJob) {
 ServerOptions OptionsWithDisk(const std::string& path, RowFiles* files) {
   ServerOptions options = TestServerOptions(0, 1, 1, files);
   for (TableSpec& table : options.tables) {
-    table.memory_bytes = 64 << 10;
+    table.limits.memory_bytes = 64 << 10;
+    table.limits.disk = true;
     table.disk_path = path;
   }
   return options;

@@ -359,6 +359,15 @@ TEST(ProtocolTest, TheDigestSeesEveryDifferenceOfTables) {
   other = spec;
   other.initializer.mutable_constant()->set_value(1);
   EXPECT_NE(TableDigest({&other, 1}), digest);
+  other = spec;
+  other.limits.memory_bytes = 1 << 20;
+  EXPECT_NE(TableDigest({&other, 1}), digest);
+  other = spec;
+  other.limits.eviction.set_ttl_steps(5);
+  EXPECT_NE(TableDigest({&other, 1}), digest);
+  other = spec;
+  other.limits.allow_list = std::make_shared<KeySet>(std::vector<uint64_t>{1});
+  EXPECT_NE(TableDigest({&other, 1}), digest);
   EXPECT_EQ(TableDigest({&spec, 1}), digest);
 }
 

@@ -33,6 +33,10 @@ TableLimits MakeTableLimits(const TableConfig& table) {
 TableLimits ReadOnly(const TableLimits& limits) {
   TableLimits read_only;
   read_only.not_admitted = limits.not_admitted;
+  if (limits.disk) {
+    read_only.disk = true;
+    read_only.memory_bytes = limits.memory_bytes;
+  }
   return read_only;
 }
 

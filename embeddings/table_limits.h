@@ -28,7 +28,8 @@ struct TableLimits {
 // reads.
 TableLimits MakeTableLimits(const TableConfig& table);
 
-// The same without what adds or drops rows, for a table that is only read: keys without a row still read what they did.
+// The same without what adds or drops rows, for a table that is only read: keys without a row still read what they did,
+// and what memory cannot hold still is on disk.
 TableLimits ReadOnly(const TableLimits& limits);
 
 // Of the memory of a table that may drop rows: kept for the keys it dropped since the last commit.

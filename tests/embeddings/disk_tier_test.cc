@@ -225,6 +225,25 @@ TEST(DiskTier, OwnersSharesAddUp) {
   EXPECT_TRUE(rows == Rows(in_memory, 0));
 }
 
+TEST(DiskTier, ATableThatIsOnlyReadKeepsItsDisk) {
+  TemporaryFolder folder;
+  std::vector<TableSpec> specs = Specs(folder.path());
+  for (TableSpec& spec : specs) spec.limits = ReadOnly(spec.limits);
+  EXPECT_EQ(specs[0].limits.memory_bytes, 20 << 10);
+  TableSet tables(specs, kShards);
+  std::vector<uint64_t> keys(2000);
+  for (size_t i = 0; i < keys.size(); ++i) keys[i] = i;
+  const std::vector<int64_t> steps(keys.size(), 3);
+  const std::vector<uint64_t> counts(keys.size(), 4);
+  const std::vector<float> values(keys.size() * 9, 0.25f);
+  const RowBlock block = {static_cast<int64_t>(keys.size()), keys.data(), steps.data(), counts.data(), values.data()};
+  ASSERT_TRUE(tables.Load(0, block).ok());
+  EXPECT_GT(tables.stats(0).disk_rows, 1000);
+  std::vector<float> pulled(keys.size() * 8);
+  ASSERT_TRUE(tables.Pull(4, PullKind::kEvaluation, 0, keys, pulled.data()).ok());
+  for (float weight : pulled) ASSERT_EQ(weight, 0.25f);
+}
+
 TEST(DiskTier, AFolderThatCannotBeUsedIsSaidByEveryCall) {
   TemporaryFolder folder;
   std::filesystem::create_directory(folder.path() + "/local");

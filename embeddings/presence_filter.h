@@ -1,6 +1,7 @@
 // PresenceFilter: says of most keys that were never added that they were not, for one cache line of memory traffic.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

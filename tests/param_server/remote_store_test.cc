@@ -274,13 +274,17 @@ TEST(RemoteStoreTest, AFullDiskWhileSavingReachesTheCallerAndEndsTheJob) {
   EXPECT_THAT(cluster.server(1).Wait().message(), HasSubstr("No space left on device"));
 }
 
-ServerOptions OptionsWithDisk(const std::string& path, RowFiles* files) {
-  ServerOptions options = TestServerOptions(0, 1, 1, files);
-  for (TableSpec& table : options.tables) {
+void GiveDisk(const std::string& path, std::vector<TableSpec>* tables) {
+  for (TableSpec& table : *tables) {
     table.limits.memory_bytes = 64 << 10;
     table.limits.disk = true;
     table.disk_path = path;
   }
+}
+
+ServerOptions OptionsWithDisk(const std::string& path, RowFiles* files) {
+  ServerOptions options = TestServerOptions(0, 1, 1, files);
+  GiveDisk(path, &options.tables);
   return options;
 }
 
@@ -306,7 +310,9 @@ TEST(RemoteStoreTest, AFullDiskUnderTheRowsReachesTheWorkerAndEndsTheJob) {
   {
     auto server = Server::Start(OptionsWithDisk(folder.path(), &files));
     ASSERT_TRUE(server.ok()) << server.status().ToString();
-    auto store = RemoteStore::Connect(TestStoreOptions(0, 1, {(*server)->address()}));
+    RemoteStoreOptions store_options = TestStoreOptions(0, 1, {(*server)->address()});
+    GiveDisk(folder.path(), &store_options.tables);
+    auto store = RemoteStore::Connect(store_options);
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     Status status;
     std::vector<uint64_t> keys(2000);

@@ -68,9 +68,11 @@ class KeyIndex {
   // A segment in 8 bytes, so that the directory stays in the cache: buckets are on cache lines, which leaves the low
   // six bits of their address (4: log2 of the buckets, 1: whether keys of it are spilled), and addresses have 48 bits.
   struct Segment {
+    static constexpr uint64_t kAddressMask = 0x0000ffffffffffc0ULL;
+    static constexpr uint64_t kLogBucketsMask = 15;
     uint64_t packed = 0;
-    Bucket* buckets() const { return reinterpret_cast<Bucket*>(packed & 0x0000ffffffffffc0ULL); }
-    int log_buckets() const { return static_cast<int>(packed & 15); }
+    Bucket* buckets() const { return reinterpret_cast<Bucket*>(packed & kAddressMask); }
+    int log_buckets() const { return static_cast<int>(packed & kLogBucketsMask); }
     bool spilled() const { return (packed & 16) != 0; }
     int depth() const { return static_cast<int>(packed >> 48); }  // leading bits that all its hashes share
   };

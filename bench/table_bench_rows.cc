@@ -23,8 +23,8 @@ namespace weir::bench {
 namespace {
 
 constexpr int kShards = 1024;
-constexpr size_t kPullKeys = 4096;       // of a batch's table
-constexpr size_t kQueries = 256 * 4096;  // a round
+constexpr size_t kPullKeys = 1024;       // distinct ones of a table in a batch of 4,096 samples
+constexpr size_t kQueries = 1024 * 1024;  // a round
 constexpr double kZipf = 1.05;
 
 // Four fifths of the slots of an index whose segments hold 2^log_buckets buckets each.
@@ -34,8 +34,8 @@ struct Setting {
   int dim;
   int log_buckets;
 };
-// 23 M rows of 80 bytes, 12 M of 272.
-constexpr Setting kSettings[] = {{16, 12}, {64, 11}};
+// 12 M rows of 80 bytes and of 272, both past 1 GiB with their index.
+constexpr Setting kSettings[] = {{16, 11}, {64, 11}};
 
 OptimizerConfig Optimizer() {
   OptimizerConfig config;

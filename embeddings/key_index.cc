@@ -95,24 +95,13 @@ bool KeyIndex::Place(Segment segment, uint64_t hash, uint32_t row) {
 void KeyIndex::Insert(uint64_t key, uint32_t row) {
   const uint64_t hash = Fmix64(key);
   if (directory_[DirectoryIndex(hash)].buckets() == nullptr) SetSegment(hash, NewSegment(log_shards_, 0), 0);
-  Segment segment;
-  while (true) {
-    segment = directory_[DirectoryIndex(hash)];
-    const int p = segment.depth() + segment.log_buckets();
-    const bool row_fits = std::bit_width(row) <= p + Bucket::kRowTagBits;
-    if (row_fits && used_[FirstIndex(hash, segment.depth())] < KeysMax(segment.log_buckets())) break;
-    const bool can_grow = segment.log_buckets() < kLogBucketsLimit || MaySplit();
-    if (!can_grow) break;
+  Segment segment = directory_[DirectoryIndex(hash)];
+  while (!HasRoom(segment, hash, row) && (segment.log_buckets() < kLogBucketsLimit || MaySplit())) {
     Grow(hash);
+    segment = directory_[DirectoryIndex(hash)];
   }
-  const size_t first = FirstIndex(hash, segment.depth());
-  if (used_[first] < KeysMax(segment.log_buckets()) &&
-      std::bit_width(row) <= segment.depth() + segment.log_buckets() + Bucket::kRowTagBits &&
-      Place(segment, hash, row)) {
-    ++used_[first];
-  } else {
-    Spill(hash, row);
-  }
+  if (HasRoom(segment, hash, row) && Place(segment, hash, row)) return CountInserted(segment, hash);
+  Spill(hash, row);
   ++size_;
   ++shard_sizes_[VirtualShardOf(hash)];
 }

@@ -1,6 +1,8 @@
 // KeyIndex: from a table's keys to the numbers of their rows (docs/tables.md).
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
@@ -34,6 +36,9 @@ class KeyIndex {
   uint32_t Find(uint64_t key) const;
   // The key is not there yet; row < 2^32 - 1.
   void Insert(uint64_t key, uint32_t row);
+  // The row of a key; if it was not there, that is `row` now.
+  template <typename Match>
+  uint32_t FindOrInsert(uint64_t key, uint32_t row);
   // The row the key had, kNoRow if it was not there.
   uint32_t Erase(uint64_t key);
   // Makes room for `keys` evenly hashed keys in all, so that inserting them does not grow the index.
@@ -92,6 +97,16 @@ class KeyIndex {
                                    : DirectoryIndex(hash) >> (log_directory_ - depth) << (log_directory_ - depth);
   }
   int VirtualShardOf(uint64_t hash) const { return static_cast<int>(hash >> 1 >> (63 - log_shards_)); }
+  // Whether one more key may be placed in a segment. `hash`: any of the segment's.
+  bool HasRoom(Segment segment, uint64_t hash, uint32_t row) const {
+    const bool row_fits = std::bit_width(row) <= segment.depth() + segment.log_buckets() + Bucket::kRowTagBits;
+    return row_fits && used_[FirstIndex(hash, segment.depth())] < KeysMax(segment.log_buckets());
+  }
+  void CountInserted(Segment segment, uint64_t hash) {
+    ++used_[FirstIndex(hash, segment.depth())];
+    ++size_;
+    ++shard_sizes_[VirtualShardOf(hash)];
+  }
   // Puts a segment into all its entries of the directory. `hash`: any of the segment's.
   void SetSegment(uint64_t hash, Segment segment, uint32_t used);
   Segment NewSegment(int depth, int log_buckets);
@@ -147,6 +162,30 @@ inline uint32_t KeyIndex::FindPassedOn(const Probe& probe, uint64_t key) const {
   if (!probe.spilled) return kNoRow;
   const auto spilled = spilled_.find(key);
   return spilled == spilled_.end() ? kNoRow : spilled->second;
+}
+
+template <typename Match>
+inline uint32_t KeyIndex::FindOrInsert(uint64_t key, uint32_t row) {
+  const uint64_t hash = Fmix64(key);
+  const Segment segment = directory_[DirectoryIndex(hash)];
+  if (segment.buckets() != nullptr && !segment.spilled() && HasRoom(segment, hash, row)) {
+    // The first bucket with an empty slot ends the search and takes the key.
+    const int depth = segment.depth(), log_buckets = segment.log_buckets();
+    const int p = depth + log_buckets;
+    const uint32_t home = HomeNumber(hash, depth, log_buckets), mask = (uint32_t{1} << log_buckets) - 1;
+    for (uint32_t distance = 0; distance <= std::min(mask, Bucket::kDistanceMax); ++distance) {
+      Bucket& bucket = segment.buckets()[(home + distance) & mask];
+      const uint32_t found = Match::Find(bucket, hash << p, p, distance);
+      if (found != 0) return bucket.row(__builtin_ctz(found), p);
+      if (bucket.full()) continue;
+      bucket.Set(bucket.EmptySlot(), hash << p >> p, row, distance, p);
+      CountInserted(segment, hash);
+      return row;
+    }
+  }
+  const uint32_t there = Find(key);
+  if (there == kNoRow) Insert(key, row);
+  return there == kNoRow ? row : there;
 }
 
 }  // namespace weir

@@ -21,7 +21,7 @@ RowArray::~RowArray() {
   for (char* block : blocks_) pool_->GiveBack(block);
 }
 
-void RowArray::GrowTo(int64_t rows) {
+void RowArray::AddBlocks(int64_t rows) {
   while (rows_max() < rows) blocks_.push_back(pool_->Take(/*small_pages=*/blocks_.empty()));
 }
 

@@ -27,13 +27,17 @@ class RowArray {
   size_t stride_bytes() const { return stride_; }
   int64_t rows_max() const { return static_cast<int64_t>(blocks_.size()) * rows_per_block_; }
   // Adds zeroed blocks until `rows` fit.
-  void GrowTo(int64_t rows);
+  void GrowTo(int64_t rows) {
+    if (rows > rows_max()) AddBlocks(rows);
+  }
   // Takes the memory of all blocks now rather than when it is first written.
   void Populate();
   // Of the pages of the first `rows` elements, all that were written.
   int64_t bytes(int64_t rows) const;
 
  private:
+  void AddBlocks(int64_t rows);
+
   const size_t stride_;
   SlabPool* const pool_;
   const uint32_t rows_per_block_;

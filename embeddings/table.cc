@@ -26,7 +26,7 @@ struct FindArguments {
   const std::function<void(size_t, size_t)>* visit;  // null: only rows are wanted
 };
 
-// Stages of a look-up, each a batch behind the one before, so that what a stage reads was asked for long ago
+// Stages of a look-up, each a batch or two behind the one before, so that what a stage reads was asked for long ago
 // and many misses overlap at all times: the keys' home buckets are asked for; found rows are asked for, and the next
 // bucket for keys that were passed on; those are found; the batch is visited.
 template <typename Match>
@@ -47,7 +47,7 @@ class Pipeline {
 
  private:
   static constexpr size_t kBatch = Table::kBatch;
-  static constexpr size_t kHomeLag = 1, kPassedOnLag = 2, kVisitLag = 3;
+  static constexpr size_t kHomeLag = 1, kPassedOnLag = 2, kVisitLag = 4;
   // A key in ten is not in its home bucket when four fifths of the slots are taken; of these, 88 in 100 are in the next
   // three.
   static constexpr uint32_t kBucketsAhead = 3;
@@ -156,38 +156,77 @@ void Table::Find(std::span<const uint64_t> keys, uint32_t* rows, Touch touch, co
   }
 }
 
+template <typename Match>
+__attribute__((always_inline)) inline void Table::InsertMissing(std::span<const uint64_t> keys, uint32_t* rows,
+                                                               bool* inserted) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    inserted[i] = false;
+    if (rows[i] != kNoRow) continue;
+    // The same key may have been inserted earlier in this batch.
+    const uint32_t next = NextRow();
+    rows[i] = index_.FindOrInsert<Match>(keys[i], next);
+    if (rows[i] != next) continue;
+    TakeRow(next);
+    inserted[i] = true;
+  }
+}
+
+void Table::InsertMissingScalar(Table* table, std::span<const uint64_t> keys, uint32_t* rows, bool* inserted) {
+  table->InsertMissing<ScalarMatch>(keys, rows, inserted);
+}
+#if defined(__x86_64__)
+WEIR_TARGET_AVX2 void Table::InsertMissingAvx2(Table* table, std::span<const uint64_t> keys, uint32_t* rows,
+                                               bool* inserted) {
+  table->InsertMissing<Avx2Match>(keys, rows, inserted);
+}
+WEIR_TARGET_AVX512 void Table::InsertMissingAvx512(Table* table, std::span<const uint64_t> keys, uint32_t* rows,
+                                                   bool* inserted) {
+  table->InsertMissing<Avx512Match>(keys, rows, inserted);
+}
+#endif
+
 void Table::FindOrInsert(std::span<const uint64_t> keys, uint32_t* rows, bool* inserted) {
   // So many that looking them up runs at full speed, so few that their home buckets stay in the cache.
-  constexpr size_t kChunk = 16 * kBatch;
+  constexpr size_t kChunk = 8 * kBatch;
   for (size_t begin = 0; begin < keys.size(); begin += kChunk) {
-    const size_t n = std::min(kChunk, keys.size() - begin);
-    Find(keys.subspan(begin, n), rows + begin, Touch::kWeightsAndRecord, nullptr);
-    bool made_some = false;
-    for (size_t i = begin; i < begin + n; ++i) {
-      inserted[i] = false;
-      if (rows[i] != kNoRow) continue;
-      // The same key may have been inserted earlier in this batch.
-      if (made_some) rows[i] = index_.Find(keys[i]);
-      if (rows[i] != kNoRow) continue;
-      rows[i] = Insert(keys[i]);
-      inserted[i] = made_some = true;
+    const auto chunk = keys.subspan(begin, std::min(kChunk, keys.size() - begin));
+    Find(chunk, rows + begin, Touch::kWeightsAndRecord, nullptr);
+    switch (isa_) {
+#if defined(__x86_64__)
+      case Isa::kAvx512:
+        InsertMissingAvx512(this, chunk, rows + begin, inserted + begin);
+        break;
+      case Isa::kAvx2:
+        InsertMissingAvx2(this, chunk, rows + begin, inserted + begin);
+        break;
+#endif
+      default:
+        InsertMissingScalar(this, chunk, rows + begin, inserted + begin);
     }
   }
 }
 
-uint32_t Table::Insert(uint64_t key) {
-  uint32_t row;
-  if (free_row_ != kNoRow) {
-    row = free_row_;
-    std::memcpy(&free_row_, records_.At(row), sizeof(free_row_));
-    std::memset(weights_.At(row), 0, weights_.stride_bytes());
-    std::memset(records_.At(row), 0, records_.stride_bytes());
-  } else {
-    CHECK_LT(rows_made_, kRowsMax) << "a table of one owner is full: use more servers";
-    row = rows_made_++;
-    weights_.GrowTo(rows_made_);
-    records_.GrowTo(rows_made_);
+uint32_t Table::NextRow() {
+  if (free_row_ != kNoRow) return free_row_;
+  CHECK_LT(rows_made_, kRowsMax) << "a table of one owner is full: use more servers";
+  weights_.GrowTo(rows_made_ + 1);
+  records_.GrowTo(rows_made_ + 1);
+  return rows_made_;
+}
+
+void Table::TakeRow(uint32_t row) {
+  if (row != free_row_) {
+    ++rows_made_;
+    return;
   }
+  std::memcpy(&free_row_, records_.At(row), sizeof(free_row_));
+  std::memset(weights_.At(row), 0, weights_.stride_bytes());
+  std::memset(records_.At(row), 0, records_.stride_bytes());
+}
+
+uint32_t Table::Insert(uint64_t key) {
+  const uint32_t row = NextRow();
+  TakeRow(row);
   index_.Insert(key, row);
   return row;
 }

@@ -103,6 +103,16 @@ class Table {
   }
 
  private:
+  // The number that the next new row gets, its memory there.
+  uint32_t NextRow();
+  // Zeroes the row that NextRow named and gives it out.
+  void TakeRow(uint32_t row);
+  template <typename Match>
+  void InsertMissing(std::span<const uint64_t> keys, uint32_t* rows, bool* inserted);
+  static void InsertMissingScalar(Table* table, std::span<const uint64_t> keys, uint32_t* rows, bool* inserted);
+  static void InsertMissingAvx2(Table* table, std::span<const uint64_t> keys, uint32_t* rows, bool* inserted);
+  static void InsertMissingAvx512(Table* table, std::span<const uint64_t> keys, uint32_t* rows, bool* inserted);
+
   const RowLayout layout_;
   const Isa isa_;
   KeyIndex index_;

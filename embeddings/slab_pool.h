@@ -1,22 +1,27 @@
 // SlabPool: the memory of all tables of one owner, in blocks of one size on huge pages, under one count of bytes.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "embeddings/mapped_memory.h"
 
 namespace weir {
 
-// Blocks are mapped a few at a time and go back to the pool, not to the system: another table takes them. Not
-// thread-safe; outlives what took blocks from it. Ends the process when the system has no memory: rows cannot be
-// dropped.
+// Blocks are mapped a few at a time and go back to the pool, not to the system: another table takes them. The system
+// zeroes a huge page when it is first written, which takes milliseconds where memory comes slowly: a pool that has
+// grown lets a thread of its own write to the next blocks ahead of time, so that the owner's does not. Not thread-safe;
+// outlives what took blocks from it. Ends the process when the system has no memory: rows cannot be dropped.
 class SlabPool {
  public:
   static constexpr size_t kBlockBytes = kHugePageBytes;
 
   SlabPool() = default;
+  ~SlabPool();
   SlabPool(const SlabPool&) = delete;
   SlabPool& operator=(const SlabPool&) = delete;
 
@@ -24,15 +29,29 @@ class SlabPool {
   char* Take(bool small_pages = false);
   void GiveBack(char* block);
 
-  // Of blocks taken and not given back.
-  int64_t bytes() const { return taken_ * static_cast<int64_t>(kBlockBytes); }
+  // Of blocks taken and not given back, and of those made ready.
+  int64_t bytes() const {
+    return (taken_ + (preparer_.joinable() ? kReadyMax : 0)) * static_cast<int64_t>(kBlockBytes);
+  }
 
  private:
   static constexpr size_t kRegionBlocks = 8;
+  // A table's weights, its records and twice its index may need a block at about the same time.
+  static constexpr int64_t kReadyMax = 4;
+  static constexpr int64_t kTakenBeforeReady = 64;  // so that what is ready is a small part
 
+  char* TakeFree();  // under mutex_
+  char* TakeReady();
+  void Prepare();
+
+  int64_t taken_ = 0;  // the owner's
+  std::mutex mutex_;
+  std::condition_variable changed_;
   std::vector<MappedMemory> regions_;
   std::vector<char*> free_;
-  int64_t taken_ = 0;
+  std::vector<char*> ready_;  // zeroed, on huge pages
+  bool ends_ = false;
+  std::thread preparer_;
 };
 
 }  // namespace weir

@@ -12,6 +12,7 @@
 #include "embeddings/eviction.h"
 #include "embeddings/table_policy.h"
 #include "embeddings/table_set.h"
+#include "tests/embeddings/table_oracle.h"
 #include "tests/embeddings/test_seed.h"
 
 namespace weir {
@@ -154,60 +155,6 @@ TableConfig Budget(const std::string& memory, EvictionConfig::WhenFull when_full
   return config;
 }
 
-// The plain rule, on maps: what a table with a budget should hold.
-class Oracle {
- public:
-  Oracle(EvictionConfig::WhenFull policy, int64_t rows_max) : policy_(policy), rows_max_(rows_max) {}
-
-  void Apply(int64_t step, std::vector<uint64_t> keys) {
-    std::map<int, std::vector<uint64_t>> missing;
-    for (uint64_t key : keys) {
-      auto& shard = shards_[VirtualShard(key, kShards)];
-      if (shard.count(key) == 0) {
-        missing[VirtualShard(key, kShards)].push_back(key);
-      } else {
-        shard[key] = {step, shard[key].second + 1};
-      }
-    }
-    for (auto& [number, wanted] : missing) {
-      auto& shard = shards_[number];
-      std::sort(wanted.begin(), wanted.end());
-      if (policy_ != EvictionConfig::REFUSE) MakeRoom(step, static_cast<int64_t>(wanted.size()), &shard);
-      for (uint64_t key : wanted) {
-        if (static_cast<int64_t>(shard.size()) < rows_max_) shard[key] = {step, 1};
-      }
-    }
-  }
-  std::vector<uint64_t> keys() const {
-    std::set<uint64_t> keys;
-    for (const auto& [number, shard] : shards_) {
-      for (const auto& [key, row] : shard) keys.insert(key);
-    }
-    return {keys.begin(), keys.end()};
-  }
-
- private:
-  using Shard = std::map<uint64_t, std::pair<int64_t, uint64_t>>;  // last step, count
-
-  void MakeRoom(int64_t step, int64_t wanted, Shard* shard) {
-    std::vector<std::pair<uint64_t, uint64_t>> old;
-    for (const auto& [key, row] : *shard) {
-      if (row.first == step) continue;
-      old.emplace_back(policy_ == EvictionConfig::LEAST_RECENT ? row.first : row.second, key);
-    }
-    std::sort(old.begin(), old.end());
-    size_t next = 0;
-    while (static_cast<int64_t>(shard->size()) + wanted > rows_max_ && next < old.size()) {
-      const int64_t batch = std::max<int64_t>(rows_max_ / 16, 1);
-      for (int64_t i = 0; i < batch && next < old.size(); ++i) shard->erase(old[next++].second);
-    }
-  }
-
-  const EvictionConfig::WhenFull policy_;
-  const int64_t rows_max_;
-  std::map<int, Shard> shards_;
-};
-
 TEST(TableLimits, ABudgetIsKeptAndItsRowsAreTheOracles) {
   const uint64_t seed = TestSeed();
   WEIR_TRACE_SEED(seed);
@@ -216,11 +163,12 @@ TEST(TableLimits, ABudgetIsKeptAndItsRowsAreTheOracles) {
     const TableSpec spec = Spec(Budget("256KiB", policy));
     const int64_t rows_max = ShardRowsMax(spec.limits, spec.layout, kShards).value();
     TableSet tables({spec}, kShards);
-    Oracle oracle(policy, rows_max);
+    TableOracle oracle({kDim, 0, kShards, rows_max, spec.limits.eviction});
+    const std::vector<float> gradients(400 * kDim);
     for (int64_t step = 1; step <= 150; ++step) {
       const std::vector<uint64_t> keys = RandomKeys(random, random() % 400, 12000);
       Apply(&tables, step, keys);
-      oracle.Apply(step, keys);
+      oracle.Apply(step, keys, gradients);
       ASSERT_LE(tables.bytes(0), 256 << 10) << "policy " << policy << ", step " << step;
       if (step % 10 != 0) continue;
       ASSERT_EQ(Keys(Rows(tables)), oracle.keys()) << "policy " << policy << ", step " << step;

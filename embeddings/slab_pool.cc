@@ -17,9 +17,9 @@ SlabPool::~SlabPool() {
 }
 
 char* SlabPool::Take(bool small_pages) {
+  std::unique_lock lock(mutex_);
   ++taken_;
-  if (!small_pages && taken_ > kTakenBeforeReady) return TakeReady();
-  const std::lock_guard lock(mutex_);
+  if (!small_pages && ReadyMax() > 0) return TakeReady(&lock);
   char* block = TakeFree();
   // Advice only: a kernel without huge pages refuses it, and nothing but speed is lost.
   (void)::madvise(block, kBlockBytes, small_pages ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
@@ -36,10 +36,9 @@ char* SlabPool::TakeFree() {
   return block;
 }
 
-char* SlabPool::TakeReady() {
+char* SlabPool::TakeReady(std::unique_lock<std::mutex>* lock) {
   if (!preparer_.joinable()) preparer_ = std::thread(&SlabPool::Prepare, this);
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !ready_.empty(); });
+  changed_.wait(*lock, [this] { return !ready_.empty(); });
   char* block = ready_.back();
   ready_.pop_back();
   changed_.notify_all();
@@ -49,7 +48,7 @@ char* SlabPool::TakeReady() {
 void SlabPool::Prepare() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return ends_ || static_cast<int64_t>(ready_.size()) < kReadyMax; });
+    changed_.wait(lock, [this] { return ends_ || static_cast<int64_t>(ready_.size()) < std::max<int64_t>(ReadyMax(), 1); });
     if (ends_) return;
     char* block = TakeFree();
     lock.unlock();

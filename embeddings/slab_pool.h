@@ -1,6 +1,7 @@
 // SlabPool: the memory of all tables of one owner, in blocks of one size on huge pages, under one count of bytes.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -31,22 +32,23 @@ class SlabPool {
 
   // Of blocks taken and not given back, and of those made ready.
   int64_t bytes() const {
-    return (taken_ + (preparer_.joinable() ? kReadyMax : 0)) * static_cast<int64_t>(kBlockBytes);
+    return (taken_ + (preparer_.joinable() ? ReadyMax() : 0)) * static_cast<int64_t>(kBlockBytes);
   }
 
  private:
   static constexpr size_t kRegionBlocks = 8;
+  static constexpr int64_t kTakenPerReady = 64;  // so that what is ready is a small part
+
   // A table's weights, its records and twice its index may need a block at about the same time.
-  static constexpr int64_t kReadyMax = 4;
-  static constexpr int64_t kTakenBeforeReady = 64;  // so that what is ready is a small part
+  int64_t ReadyMax() const { return std::min<int64_t>(taken_ / kTakenPerReady, 4); }
 
   char* TakeFree();  // under mutex_
-  char* TakeReady();
+  char* TakeReady(std::unique_lock<std::mutex>* lock);
   void Prepare();
 
-  int64_t taken_ = 0;  // the owner's
   std::mutex mutex_;
   std::condition_variable changed_;
+  int64_t taken_ = 0;  // changed by the owner only
   std::vector<MappedMemory> regions_;
   std::vector<char*> free_;
   std::vector<char*> ready_;  // zeroed, on huge pages

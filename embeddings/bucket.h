@@ -3,8 +3,6 @@
 
 #include <cstdint>
 
-#include "base/isa.h"
-
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif

@@ -7,7 +7,7 @@
 #include <glog/logging.h>
 
 #include "base/random.h"
-#include "embeddings/table_set.h"
+#include "embeddings/virtual_shard.h"
 
 namespace weir {
 namespace {

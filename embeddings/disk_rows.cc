@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "embeddings/disk_database_options.h"
 #include "embeddings/presence_filter.h"
+#include "embeddings/virtual_shard.h"
 
 namespace weir {
 namespace {
@@ -88,9 +89,7 @@ class DiskRows::Database {
   explicit Database(DiskRowsOptions options)
       : options_(std::move(options)),
         present_(MemoryBytes(options_) / 4),
-        setup_(MakeDiskDatabaseOptions(MemoryBytes(options_) / 8 * 5)) {
-    log_shards_ = __builtin_ctz(static_cast<unsigned>(options_.virtual_shards));
-  }
+        setup_(MakeDiskDatabaseOptions(MemoryBytes(options_) / 8 * 5)) {}
   ~Database();
 
   Status Open();
@@ -111,7 +110,7 @@ class DiskRows::Database {
   size_t ValueBytes(int table) const {
     return kHeaderBytes + options_.tables[table].weight_bytes + options_.tables[table].state_bytes;
   }
-  int ShardOf(uint64_t key) const { return log_shards_ == 0 ? 0 : static_cast<int>(Fmix64(key) >> (64 - log_shards_)); }
+  int ShardOf(uint64_t key) const { return VirtualShard(key, options_.virtual_shards); }
   KeyBytes Encode(int table, int shard, uint64_t key) const;
   // The row lives as long as the value and the scratch.
   Status Decode(int table, uint64_t key, const rocksdb::Slice& value, std::vector<uint32_t>* scratch,
@@ -122,7 +121,6 @@ class DiskRows::Database {
   const DiskRowsOptions options_;
   std::string folder_;  // set by Open, as is the next
   std::string rows_folder_;
-  int log_shards_ = 0;
   PresenceFilter present_;
   DiskDatabaseOptions setup_;
   bool made_path_ = false;

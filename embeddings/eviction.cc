@@ -5,35 +5,32 @@
 
 #include <glog/logging.h>
 
+#include "embeddings/key_index.h"
+#include "embeddings/slab_pool.h"
+
 namespace weir {
 namespace {
 
-// The index as embeddings/key_index.h keeps it.
-constexpr int64_t kBucketBytes = 64;
-constexpr int64_t kBucketSlots = 7;
-constexpr int kMaxLogBuckets = 13;
-constexpr int64_t kPageBytes = 4096;
-constexpr int64_t kBlockBytes = 2 << 20;
+constexpr int64_t kBlockBytes = SlabPool::kBlockBytes;
+constexpr int64_t kSmallPageBytes = kPageBytes;
 // Directory entry, keys of a segment, rows of a shard.
 constexpr int64_t kShardBytes = 20;
 
-constexpr int64_t SegmentRows(int log_buckets) { return (kBucketSlots << log_buckets) * 7 / 8; }
-
 int64_t WorstIndexBytes(int64_t shard_rows) {
   int log_buckets = 0;
-  while (log_buckets < kMaxLogBuckets && SegmentRows(log_buckets) < shard_rows) ++log_buckets;
-  const int64_t segment = kBucketBytes << log_buckets;
-  if (SegmentRows(log_buckets) >= shard_rows) return segment;
+  while (log_buckets < KeyIndex::kMaxLogBuckets && KeyIndex::KeysMax(log_buckets) < shard_rows) ++log_buckets;
+  const int64_t segment = int64_t{sizeof(Bucket)} << log_buckets;
+  if (KeyIndex::KeysMax(log_buckets) >= shard_rows) return segment;
   // Segments split at about the same time, for keys are evenly hashed; the fullest is at most a twentieth ahead.
   int64_t segments = 1;
-  while (segments * SegmentRows(kMaxLogBuckets) * 19 / 20 < shard_rows) segments *= 2;
+  while (segments * KeyIndex::KeysMax(KeyIndex::kMaxLogBuckets) * 19 / 20 < shard_rows) segments *= 2;
   // The directory has an entry for each, and may be one doubling ahead.
   return segments * (segment + 2 * kShardBytes);
 }
 
 int64_t ArrayBytes(int64_t rows, int64_t row_bytes) {
   const int64_t rows_per_block = kBlockBytes / row_bytes;
-  if (rows <= rows_per_block) return (rows * row_bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  if (rows <= rows_per_block) return (rows * row_bytes + kSmallPageBytes - 1) / kSmallPageBytes * kSmallPageBytes;
   return (rows + rows_per_block - 1) / rows_per_block * kBlockBytes;
 }
 
@@ -90,8 +87,11 @@ std::vector<int> SweepRule::ShardsAt(int64_t step, int virtual_shards) const {
 
 SweepRule::Limits SweepRule::LimitsAt(int64_t step, const StepTimes* times) const {
   Limits limits;
-  if (ttl_steps_ > 0) limits.expired_step = std::max<int64_t>(step - ttl_steps_, 0);
-  if (ttl_s_ > 0) limits.expired_step = std::max(limits.expired_step, times->LastExpired());
+  if (ttl_steps_ > 0) limits.expired_step = step - ttl_steps_;
+  if (ttl_s_ > 0) {
+    const int64_t last = times->LastExpired();
+    if (last > 0) limits.expired_step = std::max(limits.expired_step, last);
+  }
   if (min_norm_ > 0) {
     limits.norm_step = step - every_steps_;
     limits.square_norm_min = min_norm_ * min_norm_;

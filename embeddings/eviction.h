@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include "embeddings/row_layout.h"
 #include "embeddings/step_times.h"
 #include "proto/job.pb.h"
 
@@ -48,7 +47,7 @@ class SweepRule {
   enum class Verdict { kKeep, kExpired, kSmallNorm };
   // What a sweep at a step compares rows with.
   struct Limits {
-    int64_t expired_step = 0;    // rows whose last step is not above it are dropped
+    int64_t expired_step = -1;   // rows whose last step is not above it are dropped
     int64_t norm_step = -1;      // rows whose last step is not above it are dropped if their norm is small
     double square_norm_min = 0;  // smaller ones are
   };

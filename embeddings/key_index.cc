@@ -96,7 +96,8 @@ void KeyIndex::Insert(uint64_t key, uint32_t row) {
   const uint64_t hash = Fmix64(key);
   if (directory_[DirectoryIndex(hash)].buckets() == nullptr) SetSegment(hash, NewSegment(log_shards_, 0), 0);
   Segment segment = directory_[DirectoryIndex(hash)];
-  while (!HasRoom(segment, hash, row) && (segment.log_buckets() < kLogBucketsLimit || MaySplit())) {
+  while (!HasRoom(segment, hash, row) &&
+         (segment.log_buckets() < kLogBucketsLimit || segment.depth() < log_directory_ || MaySplit())) {
     Grow(hash);
     segment = directory_[DirectoryIndex(hash)];
   }

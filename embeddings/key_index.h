@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
-#include "base/isa.h"
 #include "base/random.h"
 #include "embeddings/bucket.h"
 #include "embeddings/index_memory.h"
@@ -21,6 +20,8 @@ class KeyIndex {
  public:
   // A segment with more buckets splits rather than doubles.
   static constexpr int kMaxLogBuckets = 13;
+  // The most keys of a segment with 2^log_buckets buckets.
+  static constexpr int64_t KeysMax(int log_buckets) { return (int64_t{Bucket::kSlots} << log_buckets) * 7 / 8; }
 
   // virtual_shards: a power of two. The memory outlives the index.
   KeyIndex(int virtual_shards, IndexMemory* memory);
@@ -89,7 +90,6 @@ class KeyIndex {
     // Shifting by 64 is undefined: two shifts.
     return static_cast<uint32_t>((hash << depth) >> 1 >> (63 - log_buckets));
   }
-  static int64_t KeysMax(int log_buckets) { return (int64_t{Bucket::kSlots} << log_buckets) * 7 / 8; }
 
   size_t DirectoryIndex(uint64_t hash) const { return hash >> 1 >> (63 - log_directory_); }
   size_t FirstIndex(uint64_t hash, int depth) const {

@@ -2,14 +2,13 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstdint>
 
 #include <glog/logging.h>
 
 namespace weir {
 
-MappedMemory::MappedMemory(size_t size_bytes, size_t small_pages_bytes) {
+MappedMemory::MappedMemory(size_t size_bytes) {
   size_bytes_ = (size_bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
   const bool huge = size_bytes_ >= kHugePageBytes;
   // The system aligns to small pages: map one huge page more and give both ends back.
@@ -23,9 +22,7 @@ MappedMemory::MappedMemory(size_t size_bytes, size_t small_pages_bytes) {
   data_ += before;
   if (before < kHugePageBytes) PCHECK(::munmap(data_ + size_bytes_, kHugePageBytes - before) == 0);
   // Advice only: kernels without huge pages refuse it and nothing but speed is lost.
-  const size_t small = std::min(small_pages_bytes, size_bytes_);
-  if (small > 0) (void)::madvise(data_, small, MADV_NOHUGEPAGE);
-  if (small < size_bytes_) (void)::madvise(data_ + small, size_bytes_ - small, MADV_HUGEPAGE);
+  (void)::madvise(data_, size_bytes_, MADV_HUGEPAGE);
 }
 
 MappedMemory::~MappedMemory() {

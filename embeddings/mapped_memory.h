@@ -11,8 +11,8 @@ class MappedMemory {
  public:
   MappedMemory() = default;
   // Ends the process when the system has no memory: rows cannot be dropped. Sizes of 2 MiB and more begin at a huge
-  // page and ask for huge pages, but for the first small_pages_bytes of them.
-  explicit MappedMemory(size_t size_bytes, size_t small_pages_bytes = 0);
+  // page and ask for huge pages.
+  explicit MappedMemory(size_t size_bytes);
   ~MappedMemory();
   MappedMemory(MappedMemory&& other) noexcept { *this = std::move(other); }
   MappedMemory& operator=(MappedMemory&& other) noexcept {

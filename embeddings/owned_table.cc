@@ -288,6 +288,10 @@ Status OwnedTable::MakeRows(const Step& step, std::span<const uint32_t> missing)
     for (size_t i = 0; i < n; ++i) {
       const uint32_t at = missing[begin + i];
       const uint32_t row = table_.Insert(step.keys[at]);
+      if (row == kNoRow) {
+        return InvalidArgument(fmt::format("table {}, step {}: expected each key once in a push, found key {} twice",
+                                           spec_.name, step.step, step.keys[at]));
+      }
       if (cache_) cache_->Inserted(row);
       InitializeRow(step.keys[at], row);
       RowRecord* record = table_.record(row);
@@ -302,9 +306,9 @@ Status OwnedTable::MakeRows(const Step& step, std::span<const uint32_t> missing)
 
 void OwnedTable::InitializeRow(uint64_t key, uint32_t row) {
   if (IsBfloat16(spec_.layout)) {
-    std::vector<float> weights(spec_.layout.dim);
-    initializer_->Initialize(key, weights.data());
-    WriteWeights(weights.data(), table_.weights(row));
+    initial_weights_.resize(spec_.layout.dim);
+    InitialWeights(key, initial_weights_.data());
+    WriteWeights(initial_weights_.data(), table_.weights(row));
   } else {
     initializer_->Initialize(key, static_cast<float*>(table_.weights(row)));
   }

@@ -94,6 +94,7 @@ class OwnedTable {
   std::vector<uint32_t> missing_rows_;
   std::vector<uint32_t> fetched_;
   std::vector<float> missing_gradients_;
+  std::vector<float> initial_weights_;
   std::vector<uint32_t> pushes_;
   std::unique_ptr<bool[]> flags_;
   size_t flags_size_ = 0;

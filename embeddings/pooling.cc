@@ -68,8 +68,6 @@ inline void ForEachBag(const PooledFeature& feature, const Visit& visit) {
   }
 }
 
-// ---------------------------------------------------------------- forward
-
 // The bag's rows into `out`: the first by start(row, value), the others by add(row, value).
 template <typename Dim, typename Start, typename Add>
 inline void ForwardBags(Dim dim, const PooledFeature& feature, const float* rows, float* pooled, int64_t stride,
@@ -128,8 +126,6 @@ inline void Forward(Dim dim, const PooledFeature& feature, const float* rows, fl
       return ForwardSequence(dim, feature, rows, pooled, stride);
   }
 }
-
-// ---------------------------------------------------------------- backward
 
 // add(from, value, bag size, to) for each value, in order.
 template <typename Dim, typename Add>
@@ -217,8 +213,6 @@ inline void Backward(Dim dim, const PooledFeature& feature, const float* rows, c
       return BackwardSequence(dim, feature, pooled_gradient, stride, gradients);
   }
 }
-
-// ---------------------------------------------------------------- one body, three sets of instructions
 
 struct ForwardCall {
   const PooledFeature& feature;

@@ -11,7 +11,8 @@ namespace {
 
 // A segment has just doubled: 64 bytes for 7 slots, 7/16 of them used.
 constexpr int64_t kIndexBytesPerRow = 21;
-constexpr int64_t kRoundingBytesMax = int64_t{8} << 20;  // weights, records and index, each up to a block, and a spare
+// Weights, records and index, each up to a block, a spare, and four made ready.
+constexpr int64_t kRoundingBytesMax = int64_t{16} << 20;
 
 }  // namespace
 
@@ -86,12 +87,13 @@ Status RowCache::DropHalf(int virtual_shard) {
 
 uint32_t RowCache::Take(const DiskRow& from) {
   const uint32_t row = table_->Insert(from.key);
+  if (row == kNoRow) return row;
   std::memcpy(table_->weights(row), from.weights, layout_.weight_bytes());
   RowRecord* record = table_->record(row);
   record->set_last_step(from.last_step);
   record->set_count(from.count);
   std::memcpy(record->state(), from.state, layout_.state_width() * sizeof(float));
-  FlagsOf(row) = kOnDisk | kAwaited;
+  FlagsOf(row) = kAwaited;
   return row;
 }
 
@@ -101,6 +103,7 @@ Status RowCache::Fetch(std::span<const uint64_t> keys, uint32_t* rows) {
   std::fill_n(rows, keys.size(), kNoRow);
   return disk_->Get(disk_table_, keys, [&](size_t i, const DiskRow& row) {
     rows[i] = Take(row);
+    if (rows[i] == kNoRow) return;  // the same key twice
     --disk_only_;
     ++disk_hits_;
   });

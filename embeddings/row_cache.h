@@ -79,9 +79,8 @@ class RowCache {
  private:
   // By row number; all 0 for numbers that no row has.
   enum Flags : uint8_t {
-    kOnDisk = 1,   // the disk has the row, if dirty an older state of it
-    kDirty = 2,    // the disk does not have it as it is
-    kAwaited = 4,  // a training pull asked for it, the push has not come yet
+    kDirty = 1,    // the disk does not have the row as it is
+    kAwaited = 2,  // a training pull asked for it, the push has not come yet
   };
   struct Victim {
     int64_t last_use;

@@ -48,16 +48,23 @@ char* SlabPool::TakeReady(std::unique_lock<std::mutex>* lock) {
 void SlabPool::Prepare() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return ends_ || static_cast<int64_t>(ready_.size()) < std::max<int64_t>(ReadyMax(), 1); });
+    changed_.wait(lock, [this] { return ends_ || static_cast<int64_t>(ready_.size()) < ReadyMax(); });
     if (ends_) return;
     char* block = TakeFree();
+    preparing_ = 1;
     lock.unlock();
     (void)::madvise(block, kBlockBytes, MADV_HUGEPAGE);
     for (size_t at = 0; at < kBlockBytes; at += kPageBytes) *static_cast<volatile char*>(block + at) = 0;
     lock.lock();
     ready_.push_back(block);
+    preparing_ = 0;
     changed_.notify_all();
   }
+}
+
+int64_t SlabPool::ready_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return (static_cast<int64_t>(ready_.size()) + preparing_) * static_cast<int64_t>(kBlockBytes);
 }
 
 void SlabPool::GiveBack(char* block) {

@@ -15,8 +15,9 @@ namespace weir {
 
 // Blocks are mapped a few at a time and go back to the pool, not to the system: another table takes them. The system
 // zeroes a huge page when it is first written, which takes milliseconds where memory comes slowly: a pool that has
-// grown lets a thread of its own write to the next blocks ahead of time, so that the owner's does not. Not thread-safe;
-// outlives what took blocks from it. Ends the process when the system has no memory: rows cannot be dropped.
+// grown lets a thread of its own write to the next blocks ahead of time, so that the owner's does not. Only the owner's
+// thread calls it. Outlives what took blocks from it. Ends the process when the system has no memory: rows cannot be
+// dropped.
 class SlabPool {
  public:
   static constexpr size_t kBlockBytes = kHugePageBytes;
@@ -30,28 +31,30 @@ class SlabPool {
   char* Take(bool small_pages = false);
   void GiveBack(char* block);
 
-  // Of blocks taken and not given back, and of those made ready.
-  int64_t bytes() const {
-    return (taken_ + (preparer_.joinable() ? ReadyMax() : 0)) * static_cast<int64_t>(kBlockBytes);
-  }
+  // Of blocks taken and not given back.
+  int64_t bytes() const { return taken_ * static_cast<int64_t>(kBlockBytes); }
+  // Of those made ready beside them.
+  int64_t ready_bytes() const;
 
  private:
   static constexpr size_t kRegionBlocks = 8;
-  static constexpr int64_t kTakenPerReady = 64;  // so that what is ready is a small part
+  // A table's weights, its records and twice its index may need a block at about the same time; in a small pool what is
+  // ready should be a small part.
+  int64_t ReadyMax() const { return taken_ < 4 ? 0 : std::clamp<int64_t>(taken_ / 64, 1, 4); }
 
-  // A table's weights, its records and twice its index may need a block at about the same time.
-  int64_t ReadyMax() const { return std::min<int64_t>(taken_ / kTakenPerReady, 4); }
-
-  char* TakeFree();  // under mutex_
+  // Both under mutex_.
+  char* TakeFree();
   char* TakeReady(std::unique_lock<std::mutex>* lock);
-  void Prepare();
+  void Prepare();  // the thread
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
-  int64_t taken_ = 0;  // changed by the owner only
+  int64_t taken_ = 0;  // written by the owner, under mutex_; the owner reads it without
+  // Guarded by mutex_.
   std::vector<MappedMemory> regions_;
   std::vector<char*> free_;
   std::vector<char*> ready_;  // zeroed, on huge pages
+  int64_t preparing_ = 0;     // blocks in the thread's hands
   bool ends_ = false;
   std::thread preparer_;
 };

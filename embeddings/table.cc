@@ -9,7 +9,7 @@ namespace weir {
 namespace {
 
 constexpr size_t kCacheLineBytes = 64;
-constexpr uint32_t kRowsMax = kNoRow - 1;
+constexpr uint32_t kRowsMax = kNoRow;
 
 // Lines past the first few come by the hardware's own prefetch.
 inline void PrefetchLines(const char* begin, size_t size_bytes) {
@@ -226,8 +226,8 @@ void Table::TakeRow(uint32_t row) {
 
 uint32_t Table::Insert(uint64_t key) {
   const uint32_t row = NextRow();
+  if (index_.FindOrInsert<ScalarMatch>(key, row) != row) return kNoRow;
   TakeRow(row);
-  index_.Insert(key, row);
   return row;
 }
 

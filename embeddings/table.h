@@ -88,7 +88,7 @@ class Table {
   // A key may occur more than once.
   void FindOrInsert(std::span<const uint64_t> keys, uint32_t* rows, bool* inserted);
 
-  // The row of a key that is not there yet, zeroed.
+  // The row of a new key, zeroed; kNoRow if the key is there already.
   uint32_t Insert(uint64_t key);
 
   // How many of the keys were there. Their rows' numbers are given to the next new rows.

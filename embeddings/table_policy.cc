@@ -8,7 +8,8 @@
 #include <fmt/format.h>
 #include <glog/logging.h>
 
-#include "embeddings/table_set.h"
+#include "embeddings/bfloat16.h"
+#include "embeddings/virtual_shard.h"
 
 namespace weir {
 namespace {
@@ -155,8 +156,7 @@ double TablePolicy::NormOf(uint32_t row) const {
   }
   double sum = 0;
   for (int c = 0; c < layout_.dim; ++c) {
-    const uint32_t bits = uint32_t{static_cast<const uint16_t*>(weights)[c]} << 16;
-    const double weight = std::bit_cast<float>(bits);
+    const double weight = Bfloat16ToFloat(static_cast<const uint16_t*>(weights)[c]);
     sum += weight * weight;
   }
   return sum;

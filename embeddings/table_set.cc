@@ -112,7 +112,7 @@ void TableSet::ForgetTombstones() {
 }
 
 int64_t TableSet::bytes() const {
-  int64_t bytes = memory_->index.free_bytes();
+  int64_t bytes = memory_->index.free_bytes() + memory_->slabs.ready_bytes();
   for (const auto& owned : tables_) bytes += owned->bytes();
   for (const auto& disk : disks_) bytes += disk->memory_bytes();
   return bytes;

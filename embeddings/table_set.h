@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "base/random.h"
 #include "base/status.h"
 #include "embeddings/pull_kind.h"
 #include "embeddings/row_layout.h"
 #include "embeddings/table_spec.h"
 #include "embeddings/table_stats.h"
+#include "embeddings/virtual_shard.h"
 #include "proto/job.pb.h"
 
 namespace weir {
@@ -23,12 +23,6 @@ class DiskRows;
 class OwnedTable;
 class TablePolicy;
 struct TableMemory;
-
-// The virtual shard of a key: the top log2(virtual_shards) bits of Fmix64(key). virtual_shards is a power of two.
-inline int VirtualShard(uint64_t key, int virtual_shards) {
-  if (virtual_shards == 1) return 0;
-  return static_cast<int>(Fmix64(key) >> (64 - __builtin_ctz(static_cast<unsigned>(virtual_shards))));
-}
 
 // The gradients one worker pushes for one table in one step. Keys are distinct; spans live through the call.
 struct TablePush {
@@ -59,9 +53,9 @@ class TableSet {
   const Status& disk_status() const { return disk_status_; }
   // In memory and on disk.
   int64_t num_rows(int table) const;
-  // Bytes held: index, rows, state, counts and steps.
+  // Bytes held in memory: index, rows and their records, admission filter, tombstones; with a disk, the cache's flags.
   int64_t bytes(int table) const;
-  // Over all tables, and what indexes may use again.
+  // Over all tables, their databases, what indexes may use again and blocks made ready.
   int64_t bytes() const;
   TableStats stats(int table) const;
   // What a table's limits remember. A commit saves it with the rows, and then forgets tombstones.
@@ -79,7 +73,7 @@ class TableSet {
   // Applies one step: pushes[w] are those of worker w, each at most once per table. Gradients of a key are summed in
   // worker order, missing rows are made, the optimizer's rule runs once per row, count grows by the number of workers
   // that pushed the key, last step becomes `step` (1-based, what schedules and Adam's bias correction see). The table's
-  // limits then drop what they must. Steps rise.
+  // limits then drop what they must. Steps rise. InvalidArgument: a new key stands twice in a push.
   // unix_ms: when the step was pushed, the same for all owners.
   Status Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t unix_ms = 0);
 

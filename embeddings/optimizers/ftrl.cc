@@ -2,8 +2,7 @@
 // alpha is the learning rate. Two things are ours:
 //  - A column that has had no gradient but 0 has n = 0. Its z is then taken from the weight, so that the rule goes on
 //    from the row's initial weight instead of losing it; from weight 0 that is z = 0, as in the paper.
-//  - A schedule scales the gradients that z sums, not alpha, which stands for the curvature of all steps so far:
-//  without
+//  - A schedule scales the gradients that z sums, not alpha, which stands for the curvature of all steps so far: without
 //    l1, l2 and beta the rule is AdaGrad at the scheduled rate.
 #include <cmath>
 

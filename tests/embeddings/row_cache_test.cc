@@ -222,7 +222,7 @@ TEST(RowCache, AwaitedRowsStayInMemory) {
 TEST(RowCache, RowsWithinABudgetCountEverything) {
   const int64_t rows = RowCache::RowsWithin(int64_t{1} << 30, TestLayout());
   // 16 of weights, 12 + 4 of record, 21 of index, 1 of flags.
-  EXPECT_NEAR(static_cast<double>(rows), (1024.0 - 8) / 1024 * (1 << 30) / 54, 2);
+  EXPECT_NEAR(static_cast<double>(rows), (1024.0 - 16) / 1024 * (1 << 30) / 54, 2);
 }
 
 }  // namespace

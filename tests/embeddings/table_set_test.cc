@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "embeddings/initializer.h"
@@ -52,6 +53,17 @@ struct WorkerPush {
 };
 
 std::vector<std::vector<TablePush>> OneWorker(const WorkerPush& push) { return {push.pushes()}; }
+
+// Only a faulty worker does so; a row that stands twice would be written twice.
+TEST(TableSet, ANewKeyTwiceInAPushIsAnError) {
+  TableSet tables(Specs(), kShards);
+  const std::vector<uint64_t> keys = {5, 6, 5};
+  const std::vector<float> gradients(9, 1);
+  const std::vector<std::vector<TablePush>> pushes = {{{0, keys, gradients.data()}}};
+  const Status status = tables.Apply(1, pushes);
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("key 5 twice"));
+}
 
 WorkerPush RandomPush(const std::vector<TableSpec>& specs, uint64_t keys, std::mt19937_64& random) {
   WorkerPush push;

@@ -2,6 +2,10 @@
 # imported targets (find_package(Torch) insists on CUDA). docs/dependencies.md says why each is used.
 
 find_package(Threads REQUIRED)
+# The thread sanitizer does not see how libgomp's threads wait for each other: with it, loops run on one thread.
+if(NOT WEIR_SANITIZE MATCHES "thread")
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()
 find_package(Protobuf 3.21 REQUIRED)
 find_package(gflags REQUIRED)
 find_package(glog REQUIRED)

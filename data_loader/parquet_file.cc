@@ -14,6 +14,7 @@
 #include <parquet/schema.h>
 
 #include "data_loader/arrow_status.h"
+#include "data_loader/decode_memory.h"
 #include "data_loader/parquet_page_skip.h"
 
 namespace weir {
@@ -24,7 +25,7 @@ constexpr int64_t kColumnBufferBytes = 32 << 10;
 constexpr int kKeepFooterGroups = 64;
 
 parquet::ReaderProperties Properties() {
-  parquet::ReaderProperties properties;
+  parquet::ReaderProperties properties(DecodeMemory());
   properties.set_page_checksum_verification(true);
   properties.enable_buffered_stream();
   properties.set_buffer_size(kColumnBufferBytes);
@@ -34,7 +35,7 @@ parquet::ReaderProperties Properties() {
 // Throws what Parquet throws.
 Result<std::unique_ptr<parquet::ParquetFileReader>> OpenFile(const std::string& path,
                                                              std::shared_ptr<parquet::FileMetaData> footer) {
-  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(path), path));
+  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(path, DecodeMemory()), path));
   return parquet::ParquetFileReader::Open(std::move(file), Properties(), std::move(footer));
 }
 
@@ -44,7 +45,7 @@ Result<std::unique_ptr<parquet::arrow::FileReader>> ArrowReader(const std::strin
   parquet::ArrowReaderProperties properties(/*use_threads=*/false);
   properties.set_pre_buffer(false);
   properties.set_batch_size(batch_rows);
-  return FromArrow(parquet::arrow::FileReader::Make(arrow::default_memory_pool(), std::move(file), properties), path);
+  return FromArrow(parquet::arrow::FileReader::Make(DecodeMemory(), std::move(file), properties), path);
 }
 
 // The leaf columns below the named ones.

@@ -15,6 +15,7 @@
 #include <parquet/schema.h>
 
 #include "data_loader/arrow_status.h"
+#include "data_loader/decode_memory.h"
 
 namespace weir {
 namespace {
@@ -93,13 +94,13 @@ class MiddleReader : public RowReader {
       : path_(std::move(path)), row_(begin), end_(end), batch_rows_(batch_rows) {}
 
   Status Open(std::unique_ptr<parquet::ParquetFileReader> file, int group, const std::vector<int>& leaves) {
-    parquet::ReaderProperties properties;
+    parquet::ReaderProperties properties(DecodeMemory());
     properties.set_page_checksum_verification(true);
     skips_.assign(file->metadata()->num_columns(), ColumnSkip{row_});
     auto skipping = std::make_unique<parquet::ParquetFileReader>();
     skipping->Open(std::make_unique<SkippingFile>(std::move(file), group, properties, &skips_));
-    WEIR_ASSIGN_OR_RETURN(
-        file_, FromArrow(parquet::arrow::FileReader::Make(arrow::default_memory_pool(), std::move(skipping)), path_));
+    WEIR_ASSIGN_OR_RETURN(file_,
+                          FromArrow(parquet::arrow::FileReader::Make(DecodeMemory(), std::move(skipping)), path_));
     const parquet::SchemaDescriptor* schema = file_->parquet_reader()->metadata()->schema();
     for (int leaf : leaves) {
       OpenColumn column;

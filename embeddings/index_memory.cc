@@ -23,6 +23,16 @@ uint8_t& IndexMemory::LineOf(char* piece) {
 
 char* IndexMemory::Take(int log_bytes) {
   CHECK(log_bytes >= kMinLog && log_bytes <= kMaxLog) << log_bytes;
+  char* piece;
+  {
+    const std::lock_guard lock(mutex_);
+    piece = TakeFree(log_bytes);
+  }
+  std::memset(piece, 0, size_t{1} << log_bytes);
+  return piece;
+}
+
+char* IndexMemory::TakeFree(int log_bytes) {
   int log = log_bytes;
   while (log <= kMaxLog && free_[log] == nullptr) ++log;
   char* piece;
@@ -37,11 +47,16 @@ char* IndexMemory::Take(int log_bytes) {
   }
   for (; log > log_bytes; --log) PushFree(piece + (size_t{1} << (log - 1)), log - 1);
   taken_bytes_ += int64_t{1} << log_bytes;
-  std::memset(piece, 0, size_t{1} << log_bytes);
   return piece;
 }
 
+int64_t IndexMemory::free_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int64_t>(blocks_.size() << kMaxLog) - taken_bytes_;
+}
+
 void IndexMemory::GiveBack(char* piece, int log_bytes) {
+  const std::lock_guard lock(mutex_);
   taken_bytes_ -= int64_t{1} << log_bytes;
   char* block = BlockOf(piece);
   while (log_bytes < kMaxLog) {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/parallel_for.h"
+
 namespace weir {
 namespace {
 
@@ -60,9 +62,10 @@ class LocalStore : public EmbeddingStore {
     if (step != applied_ + 1) {
       return FailedPrecondition(fmt::format("pushes go in order: expected step {}, found step {}", applied_ + 1, step));
     }
-    pushes_.assign(tables.begin(), tables.end());
-    WEIR_RETURN_IF_ERROR(tables_.Apply(step, std::span(&pushes_, 1), clock_->UnixNanos() / kNanosPerMilli)
-                             .Wrap(fmt::format("step {}", step)));
+    WEIR_RETURN_IF_ERROR(ForTables(tables, [&](const TablePush& push) {
+                           return tables_.Train(step, push);
+                         }).Wrap(fmt::format("step {}", step)));
+    tables_.EndStep(step, clock_->UnixNanos() / kNanosPerMilli);
     applied_ = step;
     for (auto& [ticket, pull] : started_) {
       if (pull.filled || pull.step > applied_ + 1) continue;
@@ -134,9 +137,19 @@ class LocalStore : public EmbeddingStore {
   }
 
   Status Fill(int64_t step, PullKind kind, std::span<const TablePull> tables) {
-    for (const TablePull& pull : tables) {
-      WEIR_RETURN_IF_ERROR(tables_.Pull(step, kind, pull.table, pull.keys, pull.rows));
-    }
+    return ForTables(tables,
+                     [&](const TablePull& pull) { return tables_.Pull(step, kind, pull.table, pull.keys, pull.rows); });
+  }
+
+  // Side by side where the tables can be. The error is that of the first table that had one.
+  template <typename T, typename Run>
+  Status ForTables(std::span<const T> tables, Run&& run) {
+    const auto n = static_cast<int64_t>(tables.size());
+    std::vector<Status> statuses(n);
+    ParallelFor(n, /*grain=*/tables_.has_disk() ? n : 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) statuses[i] = run(tables[i]);
+    });
+    for (Status& status : statuses) WEIR_RETURN_IF_ERROR(std::move(status));
     return Status();
   }
 
@@ -153,7 +166,6 @@ class LocalStore : public EmbeddingStore {
   int64_t last_pull_ = 0;  // step of the last training pull
   PullTicket last_ticket_ = 0;
   std::map<PullTicket, StartedPull> started_;
-  std::vector<TablePush> pushes_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <glog/logging.h>
 
+#include "base/parallel_for.h"
 #include "embeddings/distinct.h"
 #include "embeddings/pooling.h"
 
@@ -124,27 +125,37 @@ int64_t Lookup::num_samples() const { return num_samples_; }
 std::span<const TablePull> Lookup::pulls() const { return pulls_; }
 
 void Lookup::Pool(float* pooled) const {
-  for (size_t f = 0; f < states_.size(); ++f) {
+  // Each feature has columns of its own.
+  ParallelFor(states_.size(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t f = begin; f < end; ++f) {
+      const SparseFeature& feature = features_.sparse[f];
+      PoolForward(states_[f].Pooled(feature), tables_[feature.table].rows.data(), pooled + feature.offset,
+                  features_.pooled_dim);
+    }
+  });
+}
+
+void Lookup::SumGradients(const TablePull& pull, const float* pooled_gradient) {
+  TableState& table = tables_[pull.table];
+  float* gradients = table.gradients.data();
+  std::fill_n(gradients, pull.keys.size() * dims_[pull.table], 0.0f);
+  for (int f : table.features) {
     const SparseFeature& feature = features_.sparse[f];
-    PoolForward(states_[f].Pooled(feature), tables_[feature.table].rows.data(), pooled + feature.offset,
-                features_.pooled_dim);
+    PoolBackward(states_[f].Pooled(feature), pull.rows, pooled_gradient + feature.offset, features_.pooled_dim,
+                 gradients);
   }
 }
 
 std::span<const TablePush> Lookup::Gradients(const float* pooled_gradient) {
   pushes_.clear();
   for (const TablePull& pull : pulls_) {
-    TableState& table = tables_[pull.table];
-    const size_t size = pull.keys.size() * dims_[pull.table];
-    float* gradients = table.gradients.Get(size);
-    std::fill_n(gradients, size, 0.0f);
-    for (int f : table.features) {
-      const SparseFeature& feature = features_.sparse[f];
-      PoolBackward(states_[f].Pooled(feature), pull.rows, pooled_gradient + feature.offset, features_.pooled_dim,
-                   gradients);
-    }
+    float* gradients = tables_[pull.table].gradients.Get(pull.keys.size() * dims_[pull.table]);
     pushes_.push_back({pull.table, pull.keys, gradients});
   }
+  // Each table has sums of its own; those of one table run in the order of its features.
+  ParallelFor(pulls_.size(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) SumGradients(pulls_[p], pooled_gradient);
+  });
   return pushes_;
 }
 

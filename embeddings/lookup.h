@@ -45,6 +45,10 @@ class Lookup {
  private:
   struct TableState;
   struct FeatureState;
+
+  // The gradients of what one table pulled.
+  void SumGradients(const TablePull& pull, const float* pooled_gradient);
+
   const FeatureSet features_;
   const std::vector<int> dims_;
   int64_t num_samples_ = 0;

@@ -62,6 +62,11 @@ void SlabPool::Prepare() {
   }
 }
 
+int64_t SlabPool::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return taken_ * static_cast<int64_t>(kBlockBytes);
+}
+
 int64_t SlabPool::ready_bytes() const {
   const std::lock_guard lock(mutex_);
   return (static_cast<int64_t>(ready_.size()) + preparing_) * static_cast<int64_t>(kBlockBytes);

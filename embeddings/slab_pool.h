@@ -15,9 +15,8 @@ namespace weir {
 
 // Blocks are mapped a few at a time and go back to the pool, not to the system: another table takes them. The system
 // zeroes a huge page when it is first written, which takes milliseconds where memory comes slowly: a pool that has
-// grown lets a thread of its own write to the next blocks ahead of time, so that the owner's does not. Only the owner's
-// thread calls it. Outlives what took blocks from it. Ends the process when the system has no memory: rows cannot be
-// dropped.
+// grown lets a thread of its own write to the next blocks ahead of time, so that the owner's does not. Any thread may
+// call it. Outlives what took blocks from it. Ends the process when the system has no memory: rows cannot be dropped.
 class SlabPool {
  public:
   static constexpr size_t kBlockBytes = kHugePageBytes;
@@ -32,14 +31,14 @@ class SlabPool {
   void GiveBack(char* block);
 
   // Of blocks taken and not given back.
-  int64_t bytes() const { return taken_ * static_cast<int64_t>(kBlockBytes); }
+  int64_t bytes() const;
   // Of those made ready beside them.
   int64_t ready_bytes() const;
 
  private:
   static constexpr size_t kRegionBlocks = 8;
   // A table's weights, its records and twice its index may need a block at about the same time; in a small pool what is
-  // ready should be a small part.
+  // ready should be a small part. Under mutex_.
   int64_t ReadyMax() const { return taken_ < 4 ? 0 : std::clamp<int64_t>(taken_ / 64, 1, 4); }
 
   // Both under mutex_.
@@ -49,8 +48,8 @@ class SlabPool {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  int64_t taken_ = 0;  // written by the owner, under mutex_; the owner reads it without
   // Guarded by mutex_.
+  int64_t taken_ = 0;
   std::vector<MappedMemory> regions_;
   std::vector<char*> free_;
   std::vector<char*> ready_;  // zeroed, on huge pages

@@ -141,7 +141,7 @@ Status TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pus
     const auto& of_table = by_table[table];
     if (of_table.empty()) continue;
     if (of_table.size() == 1) {
-      WEIR_RETURN_IF_ERROR(tables_[table]->Train(step, of_table[0]->keys, of_table[0]->gradients, nullptr));
+      WEIR_RETURN_IF_ERROR(Train(step, *of_table[0]));
       continue;
     }
     merge_->distinct.Clear();
@@ -150,8 +150,17 @@ Status TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pus
     WEIR_RETURN_IF_ERROR(
         tables_[table]->Train(step, merge_->distinct.keys(), merge_->gradients.data(), merge_->workers.data()));
   }
-  for (auto& owned : tables_) owned->mutable_policy()->EndStep(step, unix_ms);
+  EndStep(step, unix_ms);
   return Status();
+}
+
+Status TableSet::Train(int64_t step, const TablePush& push) {
+  WEIR_RETURN_IF_ERROR(disk_status_);
+  return tables_[push.table]->Train(step, push.keys, push.gradients, /*workers=*/nullptr);
+}
+
+void TableSet::EndStep(int64_t step, int64_t unix_ms) {
+  for (auto& owned : tables_) owned->mutable_policy()->EndStep(step, unix_ms);
 }
 
 Status TableSet::Scan(int table, int shard_begin, int shard_end, int64_t rows_max,

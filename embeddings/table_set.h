@@ -37,7 +37,8 @@ struct OwnerShare {
   int num_shards = 0;          // virtual shards it holds, and its share of every table's memory; 0: all
 };
 
-// Not thread-safe: one owner thread. Tables with a disk need not fit in memory, and every call that reads rows can then
+// One owner thread, with one exception: the rows of different tables may be pulled and trained side by side, unless
+// has_disk(). Tables with a disk need not fit in memory, and every call that reads rows can then
 // fail; after an error other than AlreadyExists the set is of no more use.
 class TableSet {
  public:
@@ -50,6 +51,7 @@ class TableSet {
   int num_tables() const { return static_cast<int>(specs_.size()); }
   const TableSpec& spec(int table) const { return specs_[table]; }
   int virtual_shards() const { return virtual_shards_; }
+  bool has_disk() const { return !disks_.empty(); }
   const Status& disk_status() const { return disk_status_; }
   // In memory and on disk.
   int64_t num_rows(int table) const;
@@ -76,6 +78,10 @@ class TableSet {
   // limits then drop what they must. Steps rise. InvalidArgument: a new key stands twice in a push.
   // unix_ms: when the step was pushed, the same for all owners.
   Status Apply(int64_t step, std::span<const std::vector<TablePush>> pushes, int64_t unix_ms = 0);
+
+  // What Apply is made of when there is one worker: its push for each table, then the end of the step.
+  Status Train(int64_t step, const TablePush& push);
+  void EndStep(int64_t step, int64_t unix_ms);
 
   // Calls `visit` with blocks of at most rows_max rows that cover every row of the virtual shards [shard_begin,
   // shard_end) of a table, by ascending virtual shard and, within one, key. A block lives until visit returns. Stops at

@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "base/parallel_for.h"
 #include "models/layers/dot_interaction_kernel.h"
 
 namespace weir {
@@ -10,6 +11,18 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+// Calls run(begin, part) for parts of the samples that together are all, side by side. A sample's numbers do not depend
+// on the part it is in.
+template <typename Run>
+void ForSamples(const DotInteractionShape& shape, Run&& run) {
+  constexpr int64_t kSamplesMin = 128;  // that pay for waking a thread
+  ParallelFor(shape.samples, kSamplesMin, [&](int64_t begin, int64_t end) {
+    DotInteractionShape part = shape;
+    part.samples = end - begin;
+    run(begin, part);
+  });
+}
 
 class PairProducts : public torch::autograd::Function<PairProducts> {
  public:
@@ -20,8 +33,12 @@ class PairProducts : public torch::autograd::Function<PairProducts> {
     const torch::Tensor rest_rows = rest.contiguous();
     const DotInteractionShape shape{rest.size(0), count, dim, has_first};
     torch::Tensor output = at::empty({shape.samples, shape.output_width()}, rest.options());
-    DotInteractionForward(shape, first_rows.const_data_ptr<float>(), rest_rows.const_data_ptr<float>(),
-                          output.mutable_data_ptr<float>());
+    const float *first_data = first_rows.const_data_ptr<float>(), *rest_data = rest_rows.const_data_ptr<float>();
+    float* output_data = output.mutable_data_ptr<float>();
+    ForSamples(shape, [&](int64_t begin, const DotInteractionShape& part) {
+      DotInteractionForward(part, first_data + begin * part.first_width(), rest_data + begin * part.rest_width(),
+                            output_data + begin * part.output_width());
+    });
     context->save_for_backward({first_rows, rest_rows});
     context->saved_data["count"] = count;
     context->saved_data["dim"] = dim;
@@ -36,9 +53,15 @@ class PairProducts : public torch::autograd::Function<PairProducts> {
                                     context->saved_data["dim"].toInt(), context->saved_data["has_first"].toBool()};
     const torch::Tensor output_gradient = output_gradients[0].contiguous();
     torch::Tensor first_gradient = at::empty_like(first), rest_gradient = at::empty_like(rest);
-    DotInteractionBackward(shape, first.const_data_ptr<float>(), rest.const_data_ptr<float>(),
-                           output_gradient.const_data_ptr<float>(), first_gradient.mutable_data_ptr<float>(),
-                           rest_gradient.mutable_data_ptr<float>());
+    const float *first_data = first.const_data_ptr<float>(), *rest_data = rest.const_data_ptr<float>();
+    const float* output_data = output_gradient.const_data_ptr<float>();
+    float* first_out = first_gradient.mutable_data_ptr<float>();
+    float* rest_out = rest_gradient.mutable_data_ptr<float>();
+    ForSamples(shape, [&](int64_t begin, const DotInteractionShape& part) {
+      DotInteractionBackward(part, first_data + begin * part.first_width(), rest_data + begin * part.rest_width(),
+                             output_data + begin * part.output_width(), first_out + begin * part.first_width(),
+                             rest_out + begin * part.rest_width());
+    });
     return {first_gradient, rest_gradient, torch::Tensor(), torch::Tensor(), torch::Tensor()};
   }
 };

@@ -15,9 +15,12 @@ struct DotInteractionShape {
   bool has_first = false;
 
   int64_t rest_count() const { return count - (has_first ? 1 : 0); }
+  // Floats of a row of `first` and of `rest`.
+  int64_t first_width() const { return has_first ? dim : 0; }
+  int64_t rest_width() const { return rest_count() * dim; }
   int64_t pairs() const { return count * (count - 1) / 2; }
   // Floats of an output row: the first vector, if there is one, then the pairs.
-  int64_t output_width() const { return (has_first ? dim : 0) + pairs(); }
+  int64_t output_width() const { return first_width() + pairs(); }
 };
 
 // first: [samples, dim] (not read unless has_first), rest: [samples, rest_count * dim], outputs: [samples,

@@ -3,6 +3,10 @@
 #include <map>
 #include <vector>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #include <gtest/gtest.h>
 
 namespace weir {
@@ -157,6 +161,53 @@ TEST_F(LocalStoreTest, SavedRowsLoadElsewhere) {
   EXPECT_TRUE(StartPull(loaded.get(), 4).ok()) << "steps go on after the checkpoint's";
   EXPECT_TRUE(Push(loaded.get(), 4, 5, 1).ok());
 }
+
+#ifdef _OPENMP
+// Tables that grow side by side share the pool and the memory of indexes.
+TEST_F(LocalStoreTest, RowsDoNotDependOnTheThreads) {
+  constexpr int kTables = 6, kDim = 4, kSteps = 20, kKeys = 3000;
+  std::vector<TableSpec> specs;
+  for (int t = 0; t < kTables; ++t) {
+    specs.push_back(Spec(std::string(1, static_cast<char>('a' + t)), kDim));
+    specs.back().initializer.mutable_uniform()->set_scale(1);
+    specs.back().seed = t;
+  }
+  std::vector<std::vector<float>> pulled;
+  for (int threads : {1, 3}) {
+    omp_set_num_threads(threads);
+    auto store = MakeLocalStore(specs, 16, &row_files_);
+    std::vector<std::vector<float>> rows(kTables, std::vector<float>(kKeys * kDim));
+    std::vector<std::vector<uint64_t>> keys(kTables, std::vector<uint64_t>(kKeys));
+    pulled.emplace_back();
+    for (int64_t step = 1; step <= kSteps; ++step) {
+      std::vector<TablePull> pulls;
+      std::vector<TablePush> pushes;
+      for (int t = 0; t < kTables; ++t) {
+        // A third of the keys of a step come again in the next.
+        for (int i = 0; i < kKeys; ++i) keys[t][i] = (step * kKeys * 2 / 3 + i) * 0x9E3779B97F4A7C15u + t;
+        pulls.push_back({t, keys[t], rows[t].data()});
+        pushes.push_back({t, keys[t], rows[t].data()});
+      }
+      ASSERT_TRUE(store->Pull(step, PullKind::kTraining, pulls).ok());
+      for (const auto& of_table : rows) pulled.back().insert(pulled.back().end(), of_table.begin(), of_table.end());
+      for (auto& of_table : rows) {
+        for (float& value : of_table) value = value * 0.25f + static_cast<float>(step);
+      }
+      ASSERT_TRUE(store->Push(step, pushes).ok());
+    }
+    ASSERT_TRUE(store->Save(kSteps, std::to_string(threads)).ok());
+  }
+  EXPECT_EQ(pulled[0], pulled[1]);
+  for (int t = 0; t < kTables; ++t) {
+    const auto &one = row_files_.folders["1"][t], &three = row_files_.folders["3"][t];
+    EXPECT_GT(one.keys.size(), kKeys * kSteps / 2);
+    EXPECT_EQ(one.keys, three.keys);
+    EXPECT_EQ(one.counts, three.counts);
+    EXPECT_EQ(one.last_steps, three.last_steps);
+    EXPECT_EQ(one.values, three.values);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace weir

@@ -29,6 +29,8 @@ std::vector<TableSpec> TableSpecsFromJob(const Job& job) {
     spec.seed = SplitMix64(SplitMix64(job.train().seed()) ^ HashName(table.name()));
     spec.disk_path = table.disk().path();
     spec.limits = MakeTableLimits(table);
+    spec.wire = job.cluster().wire();
+    spec.wire.MergeFrom(table.wire());
   }
   return specs;
 }

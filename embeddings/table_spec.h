@@ -20,6 +20,7 @@ struct TableSpec {
   uint64_t seed = 0;
   std::string disk_path{};  // where rows go that memory cannot hold; empty: nowhere
   TableLimits limits{};
+  WireConfig wire{};  // see param_server/wire_values.h
 };
 
 // One per table of a resolved job, in its order.

@@ -13,139 +13,22 @@
 #include <xxhash.h>
 
 #include "base/crc32c.h"
+#include "param_server/message_bytes.h"
 
 namespace weir {
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "the wire is little-endian, and keys and rows go as they are");
 
 constexpr uint8_t kMagic[4] = {'W', 'E', 'I', 'R'};
 constexpr size_t kBufferAlignment = 64;
 constexpr size_t kHostBytesMax = 256;
 constexpr size_t kFolderBytesMax = 65536;
 constexpr size_t kErrorBytesMax = 65536;
-constexpr size_t kKeyedPullHeaderBytes = 16;
-constexpr size_t kKeyedPushHeaderBytes = 32;
-constexpr size_t kTableEntryBytes = 16;
-
-// Writes fields one after the other into a buffer of the right size.
-class Writer {
- public:
-  explicit Writer(uint8_t* out) : out_(out) {}
-  template <typename T>
-  void Put(T value) {
-    std::memcpy(out_, &value, sizeof(T));
-    out_ += sizeof(T);
-  }
-  void PutBytes(std::string_view bytes) {
-    if (!bytes.empty()) std::memcpy(out_, bytes.data(), bytes.size());
-    out_ += bytes.size();
-  }
-  uint8_t* position() { return out_; }
-
- private:
-  uint8_t* out_;
-};
-
-// Reads fields; past the end it gives zeros and remembers.
-class Reader {
- public:
-  explicit Reader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  template <typename T>
-  T Get() {
-    T value{};
-    if (bytes_.size() < sizeof(T)) {
-      torn_ = true;
-      bytes_ = {};
-      return value;
-    }
-    std::memcpy(&value, bytes_.data(), sizeof(T));
-    bytes_ = bytes_.subspan(sizeof(T));
-    return value;
-  }
-  // `size` is not trusted.
-  std::span<const uint8_t> GetBytes(uint64_t size) {
-    if (size > bytes_.size()) {
-      torn_ = true;
-      bytes_ = {};
-      return {};
-    }
-    const auto result = bytes_.first(size);
-    bytes_ = bytes_.subspan(size);
-    return result;
-  }
-  std::string GetString(uint64_t size) {
-    const auto bytes = GetBytes(size);
-    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  }
-  uint64_t left() const { return bytes_.size(); }
-  bool torn() const { return torn_; }
-  // OK only if the bytes were exactly what was read.
-  Status End(std::string_view what) const {
-    if (torn_) return DataLoss(fmt::format("{} message is cut short", what));
-    if (!bytes_.empty()) return DataLoss(fmt::format("{} message has {} bytes too many", what, bytes_.size()));
-    return Status();
-  }
-
- private:
-  std::span<const uint8_t> bytes_;
-  bool torn_ = false;
-};
 
 // Time does not depend on where the bytes differ.
 bool ConstantTimeEqual(const uint8_t* a, const uint8_t* b, size_t size_bytes) {
   volatile uint8_t difference = 0;
   for (size_t i = 0; i < size_bytes; ++i) difference = difference | (a[i] ^ b[i]);
   return difference == 0;
-}
-
-uint64_t KeysBytes(std::span<const TableCount> tables) {
-  uint64_t keys = 0;
-  for (const TableCount& table : tables) keys += table.num_keys;
-  return keys * sizeof(uint64_t);
-}
-
-void PutTables(Writer* writer, std::span<const TableCount> tables) {
-  for (const TableCount& table : tables) {
-    writer->Put<uint32_t>(table.table);
-    writer->Put<uint32_t>(0);
-    writer->Put<uint64_t>(table.num_keys);
-  }
-}
-
-// The table entries of a Pull or Push, checked: known tables, each once, all keys within the payload.
-Result<std::vector<TableCount>> GetTables(Reader* reader, uint32_t num_tables, std::span<const int> dims,
-                                          std::string_view what) {
-  if (num_tables > dims.size()) {
-    return InvalidArgument(fmt::format("{} message has {} tables, the job {}", what, num_tables, dims.size()));
-  }
-  std::vector<TableCount> tables;
-  std::vector<bool> seen(dims.size());
-  tables.reserve(num_tables);
-  uint64_t keys_max = reader->left() / sizeof(uint64_t);
-  for (uint32_t i = 0; i < num_tables; ++i) {
-    const uint32_t table = reader->Get<uint32_t>();
-    reader->Get<uint32_t>();
-    const uint64_t num_keys = reader->Get<uint64_t>();
-    if (reader->torn()) return DataLoss(fmt::format("{} message is cut short", what));
-    if (table >= dims.size()) {
-      return InvalidArgument(fmt::format("{} message names table {} of {}", what, table, dims.size()));
-    }
-    if (seen[table]) return InvalidArgument(fmt::format("{} message names table {} twice", what, table));
-    seen[table] = true;
-    if (num_keys > keys_max) return DataLoss(fmt::format("{} message is cut short", what));
-    keys_max -= num_keys;
-    tables.push_back({static_cast<int>(table), static_cast<size_t>(num_keys)});
-  }
-  return tables;
-}
-
-Status CheckAligned(std::span<const uint8_t> payload) {
-  if (reinterpret_cast<uintptr_t>(payload.data()) % alignof(uint64_t) != 0) {
-    return Internal("the payload of a Pull or Push is not aligned to 8 bytes");
-  }
-  return Status();
 }
 
 }  // namespace
@@ -169,7 +52,7 @@ std::string_view MessageTypeName(MessageType type) {
 }
 
 void EncodeHeader(const FrameHeader& header, const JobToken& token, std::span<uint8_t, kFrameHeaderBytes> out) {
-  Writer writer(out.data());
+  MessageWriter writer(out.data());
   writer.PutBytes({reinterpret_cast<const char*>(kMagic), sizeof(kMagic)});
   writer.Put(kProtocolVersion);
   writer.Put(static_cast<uint16_t>(header.type));
@@ -187,7 +70,7 @@ Result<FrameHeader> DecodeHeader(std::span<const uint8_t, kFrameHeaderBytes> byt
   if (std::memcmp(bytes.data(), kMagic, sizeof(kMagic)) != 0) {
     return DataLoss("not a frame: it does not begin with \"WEIR\"");
   }
-  Reader reader(bytes.subspan(sizeof(kMagic)));
+  MessageReader reader(bytes.subspan(sizeof(kMagic)));
   const uint16_t version = reader.Get<uint16_t>();
   if (version != kProtocolVersion) {
     return Unimplemented(fmt::format("protocol version: expected {}, found {}", kProtocolVersion, version));
@@ -229,7 +112,7 @@ void Buffer::Free::operator()(uint8_t* bytes) const { ::operator delete[](bytes,
 Buffer EncodeHello(const Hello& hello) {
   const std::string_view host = std::string_view(hello.host).substr(0, kHostBytesMax);
   Buffer payload(6 * sizeof(uint32_t) + sizeof(uint64_t) + sizeof(uint32_t) + host.size());
-  Writer writer(payload.data());
+  MessageWriter writer(payload.data());
   writer.Put(hello.worker);
   writer.Put(hello.num_workers);
   writer.Put(hello.server);
@@ -243,7 +126,7 @@ Buffer EncodeHello(const Hello& hello) {
 }
 
 Result<Hello> DecodeHello(std::span<const uint8_t> payload) {
-  Reader reader(payload);
+  MessageReader reader(payload);
   Hello hello;
   hello.worker = reader.Get<uint32_t>();
   hello.num_workers = reader.Get<uint32_t>();
@@ -268,99 +151,16 @@ Result<Hello> DecodeHello(std::span<const uint8_t> payload) {
 
 Buffer EncodeStep(int64_t step) {
   Buffer payload(sizeof(step));
-  Writer(payload.data()).Put(step);
+  MessageWriter(payload.data()).Put(step);
   return payload;
 }
 
 Result<int64_t> DecodeStep(std::span<const uint8_t> payload) {
-  Reader reader(payload);
+  MessageReader reader(payload);
   const int64_t step = reader.Get<int64_t>();
   WEIR_RETURN_IF_ERROR(reader.End("step"));
   if (step < 0) return InvalidArgument(fmt::format("message names step {}", step));
   return step;
-}
-
-KeyedBuffer EncodePull(int64_t step, PullKind kind, std::span<const TableCount> tables) {
-  const size_t head_bytes = kKeyedPullHeaderBytes + tables.size() * kTableEntryBytes;
-  KeyedBuffer result{.payload = Buffer(head_bytes + KeysBytes(tables))};
-  Writer writer(result.payload.data());
-  writer.Put(step);
-  writer.Put<uint32_t>(kind == PullKind::kEvaluation);
-  writer.Put(static_cast<uint32_t>(tables.size()));
-  PutTables(&writer, tables);
-  result.keys = reinterpret_cast<uint64_t*>(writer.position());
-  return result;
-}
-
-KeyedBuffer EncodePush(const PushMessage& push, std::span<const TableCount> tables, std::span<const int> dims) {
-  const size_t head_bytes = kKeyedPushHeaderBytes + tables.size() * kTableEntryBytes;
-  const uint64_t keys_bytes = KeysBytes(tables);
-  uint64_t gradient_bytes = 0;
-  for (const TableCount& table : tables) gradient_bytes += table.num_keys * dims[table.table] * sizeof(float);
-  KeyedBuffer result{.payload = Buffer(head_bytes + keys_bytes + gradient_bytes)};
-  Writer writer(result.payload.data());
-  writer.Put(push.step);
-  writer.Put(push.sequence);
-  writer.Put(push.unix_ms);
-  writer.Put(push.worker);
-  writer.Put(static_cast<uint32_t>(tables.size()));
-  PutTables(&writer, tables);
-  result.keys = reinterpret_cast<uint64_t*>(writer.position());
-  result.gradients = reinterpret_cast<float*>(writer.position() + keys_bytes);
-  return result;
-}
-
-Result<PullMessage> DecodePull(std::span<const uint8_t> payload, std::span<const int> dims) {
-  WEIR_RETURN_IF_ERROR(CheckAligned(payload));
-  Reader reader(payload);
-  PullMessage pull;
-  pull.step = reader.Get<int64_t>();
-  const uint32_t kind = reader.Get<uint32_t>();
-  const uint32_t num_tables = reader.Get<uint32_t>();
-  if (reader.torn()) return reader.End("Pull");
-  if (pull.step < 1) return InvalidArgument(fmt::format("Pull message names step {}", pull.step));
-  if (kind > 1) return InvalidArgument(fmt::format("Pull message has the unknown kind {}", kind));
-  pull.kind = kind == 1 ? PullKind::kEvaluation : PullKind::kTraining;
-  WEIR_ASSIGN_OR_RETURN(const auto tables, GetTables(&reader, num_tables, dims, "Pull"));
-  for (const TableCount& table : tables) {
-    const auto bytes = reader.GetBytes(uint64_t{table.num_keys} * sizeof(uint64_t));
-    pull.tables.push_back(
-        {table.table, {reinterpret_cast<const uint64_t*>(bytes.data()), bytes.size() / sizeof(uint64_t)}});
-  }
-  WEIR_RETURN_IF_ERROR(reader.End("Pull"));
-  return pull;
-}
-
-Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const int> dims) {
-  WEIR_RETURN_IF_ERROR(CheckAligned(payload));
-  Reader reader(payload);
-  PushMessage push;
-  push.step = reader.Get<int64_t>();
-  push.sequence = reader.Get<uint64_t>();
-  push.unix_ms = reader.Get<int64_t>();
-  push.worker = reader.Get<uint32_t>();
-  const uint32_t num_tables = reader.Get<uint32_t>();
-  if (reader.torn()) return reader.End("Push");
-  if (push.step < 1) return InvalidArgument(fmt::format("Push message names step {}", push.step));
-  WEIR_ASSIGN_OR_RETURN(const auto tables, GetTables(&reader, num_tables, dims, "Push"));
-  for (const TableCount& table : tables) {
-    const auto bytes = reader.GetBytes(uint64_t{table.num_keys} * sizeof(uint64_t));
-    push.tables.push_back(
-        {table.table, {reinterpret_cast<const uint64_t*>(bytes.data()), bytes.size() / sizeof(uint64_t)}, nullptr});
-  }
-  for (TablePush& table : push.tables) {
-    // No overflow: the keys are within the payload, and a dim is at most 4096.
-    const auto bytes = reader.GetBytes(uint64_t{table.keys.size()} * dims[table.table] * sizeof(float));
-    table.gradients = reinterpret_cast<const float*>(bytes.data());
-  }
-  WEIR_RETURN_IF_ERROR(reader.End("Push"));
-  return push;
-}
-
-uint64_t RowsBytes(const PullMessage& pull, std::span<const int> dims) {
-  uint64_t bytes = 0;
-  for (const TableKeys& table : pull.tables) bytes += uint64_t{table.keys.size()} * dims[table.table] * sizeof(float);
-  return bytes;
 }
 
 Buffer EncodeFiles(const FilesMessage& message) {
@@ -368,7 +168,7 @@ Buffer EncodeFiles(const FilesMessage& message) {
   for (const DataFile& file : message.files) *manifest.add_files() = file;
   const std::string files = manifest.SerializeAsString();
   Buffer payload(sizeof(int64_t) + 2 * sizeof(uint32_t) + message.folder.size() + files.size());
-  Writer writer(payload.data());
+  MessageWriter writer(payload.data());
   writer.Put(message.step);
   writer.Put(static_cast<uint32_t>(message.folder.size()));
   writer.Put(static_cast<uint32_t>(files.size()));
@@ -378,7 +178,7 @@ Buffer EncodeFiles(const FilesMessage& message) {
 }
 
 Result<FilesMessage> DecodeFiles(std::span<const uint8_t> payload) {
-  Reader reader(payload);
+  MessageReader reader(payload);
   FilesMessage message;
   message.step = reader.Get<int64_t>();
   const uint32_t folder_bytes = reader.Get<uint32_t>();
@@ -400,7 +200,7 @@ Result<FilesMessage> DecodeFiles(std::span<const uint8_t> payload) {
 
 Buffer EncodeStats(const OwnerStats& stats) {
   Buffer payload(3 * sizeof(int64_t) + stats.tables.size() * sizeof(TableStats));
-  Writer writer(payload.data());
+  MessageWriter writer(payload.data());
   writer.Put(stats.rows);
   writer.Put(stats.bytes);
   writer.Put(static_cast<uint64_t>(stats.tables.size()));
@@ -409,7 +209,7 @@ Buffer EncodeStats(const OwnerStats& stats) {
 }
 
 Result<OwnerStats> DecodeStats(std::span<const uint8_t> payload) {
-  Reader reader(payload);
+  MessageReader reader(payload);
   OwnerStats stats;
   stats.rows = reader.Get<int64_t>();
   stats.bytes = reader.Get<int64_t>();
@@ -424,14 +224,14 @@ Result<OwnerStats> DecodeStats(std::span<const uint8_t> payload) {
 
 Buffer EncodeHeartbeat(const HeartbeatMessage& heartbeat) {
   Buffer payload(sizeof(int64_t) + sizeof(uint64_t));
-  Writer writer(payload.data());
+  MessageWriter writer(payload.data());
   writer.Put(heartbeat.step);
   writer.Put(heartbeat.progress);
   return payload;
 }
 
 Result<HeartbeatMessage> DecodeHeartbeat(std::span<const uint8_t> payload) {
-  Reader reader(payload);
+  MessageReader reader(payload);
   HeartbeatMessage heartbeat;
   heartbeat.step = reader.Get<int64_t>();
   heartbeat.progress = reader.Get<uint64_t>();
@@ -442,7 +242,7 @@ Result<HeartbeatMessage> DecodeHeartbeat(std::span<const uint8_t> payload) {
 Buffer EncodeError(const Status& status) {
   const std::string_view text = std::string_view(status.message()).substr(0, kErrorBytesMax);
   Buffer payload(2 * sizeof(uint32_t) + text.size());
-  Writer writer(payload.data());
+  MessageWriter writer(payload.data());
   writer.Put(static_cast<uint32_t>(status.code()));
   writer.Put(static_cast<uint32_t>(text.size()));
   writer.PutBytes(text);
@@ -450,7 +250,7 @@ Buffer EncodeError(const Status& status) {
 }
 
 Status DecodeError(std::span<const uint8_t> payload, Status* error) {
-  Reader reader(payload);
+  MessageReader reader(payload);
   const uint32_t code = reader.Get<uint32_t>();
   const uint32_t text_bytes = reader.Get<uint32_t>();
   if (text_bytes > kErrorBytesMax) return InvalidArgument(fmt::format("Error message of {} bytes", text_bytes));
@@ -474,14 +274,9 @@ uint64_t TableDigest(std::span<const TableSpec> tables) {
     text += fmt::format("{} {} {} {}\n", limits.memory_bytes, limits.disk, static_cast<int>(limits.not_admitted),
                         limits.allow_list == nullptr ? 0 : limits.allow_list->digest());
     text += limits.admission.ShortDebugString() + "\n" + limits.eviction.ShortDebugString() + "\n";
+    text += fmt::format("{} {}\n", static_cast<int>(table.wire.pull()), static_cast<int>(table.wire.push()));
   }
   return XXH3_64bits(text.data(), text.size());
-}
-
-std::vector<int> TableDims(std::span<const TableSpec> tables) {
-  std::vector<int> dims;
-  for (const TableSpec& table : tables) dims.push_back(table.layout.dim);
-  return dims;
 }
 
 }  // namespace weir

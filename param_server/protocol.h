@@ -1,6 +1,7 @@
-// The parameter protocol as bytes: frames and messages, encoded and decoded on spans, without sockets. docs/protocol.md
-// is its specification. Nothing here trusts its input: every decoder checks each length against the bytes that are
-// there before it reads or allocates, and returns DataLoss or InvalidArgument.
+// The parameter protocol as bytes: frames and messages, encoded and decoded on spans, without sockets; those that carry
+// keys, weights and gradients are in row_messages.h. docs/protocol.md is its specification. Nothing here trusts its
+// input: every decoder checks each length against the bytes that are there before it reads or allocates, and returns
+// DataLoss or InvalidArgument.
 #pragma once
 
 #include <array>
@@ -21,7 +22,7 @@ namespace weir {
 
 // ---- Frames
 
-inline constexpr uint16_t kProtocolVersion = 2;
+inline constexpr uint16_t kProtocolVersion = 3;
 inline constexpr size_t kFrameHeaderBytes = 56;
 // Largest payload of a peer that has not shaken hands.
 inline constexpr int64_t kHandshakeBytesMax = 4096;
@@ -104,26 +105,6 @@ struct Hello {
   std::string host;  // for messages; at most 256 bytes
 };
 
-// Keys of one table, within the payload they were decoded from.
-struct TableKeys {
-  int table = 0;
-  std::span<const uint64_t> keys;
-};
-
-struct PullMessage {
-  int64_t step = 0;
-  PullKind kind = PullKind::kTraining;
-  std::vector<TableKeys> tables;
-};
-
-struct PushMessage {
-  int64_t step = 0;
-  uint64_t sequence = 0;
-  int64_t unix_ms = 0;  // when it was pushed; worker 0's is the step's
-  uint32_t worker = 0;
-  std::vector<TablePush> tables;  // within the payload
-};
-
 // Save (without files), Load, and the answer Files (without a folder).
 struct FilesMessage {
   int64_t step = 0;
@@ -149,27 +130,6 @@ Result<Hello> DecodeHello(std::span<const uint8_t> payload);
 Buffer EncodeStep(int64_t step);
 Result<int64_t> DecodeStep(std::span<const uint8_t> payload);
 
-// Where the keys of a message lie, so that they can be written in place: EncodePull and EncodePush write everything but
-// keys and gradients, of which the sizes are given (push.tables is not read). Keys of all tables follow one another,
-// then gradients.
-struct TableCount {
-  int table = 0;
-  size_t num_keys = 0;
-};
-struct KeyedBuffer {
-  Buffer payload;
-  uint64_t* keys = nullptr;
-  float* gradients = nullptr;  // pushes only
-};
-KeyedBuffer EncodePull(int64_t step, PullKind kind, std::span<const TableCount> tables);
-KeyedBuffer EncodePush(const PushMessage& push, std::span<const TableCount> tables, std::span<const int> dims);
-
-// The payload must be 8-byte aligned and outlive the result. dims: of each table of the job. Each table at most once.
-Result<PullMessage> DecodePull(std::span<const uint8_t> payload, std::span<const int> dims);
-Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const int> dims);
-// Bytes of the Rows that answer a pull.
-uint64_t RowsBytes(const PullMessage& pull, std::span<const int> dims);
-
 Buffer EncodeFiles(const FilesMessage& message);
 Result<FilesMessage> DecodeFiles(std::span<const uint8_t> payload);
 
@@ -187,7 +147,6 @@ Status DecodeError(std::span<const uint8_t> payload, Status* error);
 
 // Of everything that makes rows: names, layouts, initializers, optimizers, seeds, limits.
 uint64_t TableDigest(std::span<const TableSpec> tables);
-std::vector<int> TableDims(std::span<const TableSpec> tables);
 
 // Server i of M owns the virtual shards [ShardBegin(i, M, V), ShardBegin(i + 1, M, V)).
 inline int ShardBegin(int server, int num_servers, int virtual_shards) {

@@ -2,111 +2,25 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "param_server/client/key_partition.h"
+#include "param_server/client/pull_call.h"
 #include "param_server/client/servers.h"
+#include "param_server/row_messages.h"
+#include "param_server/wire_values.h"
 
 namespace weir {
-namespace {
-
-// Rows copied one by one; the common dims get a loop with a size known to the compiler.
-template <typename Copy>
-void ForRowSize(int dim, Copy copy) {
-  switch (dim) {
-    case 1:
-      return copy(std::integral_constant<size_t, sizeof(float)>());
-    case 8:
-      return copy(std::integral_constant<size_t, 8 * sizeof(float)>());
-    case 16:
-      return copy(std::integral_constant<size_t, 16 * sizeof(float)>());
-    case 32:
-      return copy(std::integral_constant<size_t, 32 * sizeof(float)>());
-    case 64:
-      return copy(std::integral_constant<size_t, 64 * sizeof(float)>());
-    default:
-      return copy(size_t{sizeof(float)} * dim);
-  }
-}
-
-void GatherKeys(std::span<const uint64_t> keys, std::span<const uint32_t> positions, uint64_t* out) {
-  for (size_t i = 0; i < positions.size(); ++i) out[i] = keys[positions[i]];
-}
-
-// out: [positions.size(), dim]; from rows [.., dim] at the positions.
-void GatherRows(const float* rows, int dim, std::span<const uint32_t> positions, float* out) {
-  ForRowSize(dim, [&](auto row_bytes) {
-    for (size_t i = 0; i < positions.size(); ++i) {
-      std::memcpy(out + i * dim, rows + size_t{positions[i]} * dim, row_bytes);
-    }
-  });
-}
-
-void ScatterRows(const float* in, int dim, std::span<const uint32_t> positions, float* rows) {
-  ForRowSize(dim, [&](auto row_bytes) {
-    for (size_t i = 0; i < positions.size(); ++i) {
-      std::memcpy(rows + size_t{positions[i]} * dim, in + i * dim, row_bytes);
-    }
-  });
-}
-
-// A pull in flight: where the rows of each server belong.
-class PullCall : public Call {
- public:
-  PullCall(int64_t step, PullKind kind, const ShardOwners* owners, std::span<const int> dims)
-      : Call(MessageType::kPull, step), kind(kind), partition(owners), num_servers_(owners->num_servers), dims_(dims) {}
-
-  size_t rows_bytes(int server) const {
-    size_t bytes = 0;
-    for (size_t i = 0; i < tables.size(); ++i) bytes += size_t{partition.count(server, i)} * dims_[tables[i].table] * 4;
-    return bytes;
-  }
-
-  Status OnRows(int server, std::span<const uint8_t> payload) override {
-    if (payload.size() != rows_bytes(server)) {
-      return DataLoss(
-          fmt::format("rows of step {}: expected {} bytes, found {}", step, rows_bytes(server), payload.size()));
-    }
-    Scatter(server, reinterpret_cast<const float*>(payload.data()));
-    return Status();
-  }
-
-  void Scatter(int server, const float* in) {
-    for (size_t i = 0; i < tables.size(); ++i) {
-      const int dim = dims_[tables[i].table];
-      const size_t count = partition.count(server, i);
-      if (num_servers_ == 1) {
-        if (count > 0) std::memcpy(tables[i].rows, in, count * dim * sizeof(float));
-      } else {
-        ScatterRows(in, dim, partition.positions(server, i), tables[i].rows);
-      }
-      in += count * dim;
-    }
-  }
-
-  const PullKind kind;
-  KeyPartition partition;
-  std::vector<TablePull> tables;
-  Buffer local_keys;  // for the colocated server, which writes local_rows
-  Buffer local_rows;
-
- private:
-  const int num_servers_;
-  const std::span<const int> dims_;
-};
-
-}  // namespace
-
 // What the store's thread does: partition, copy, send, wait.
 class RemoteStore::Calls {
  public:
   explicit Calls(const RemoteStoreOptions& options)
       : options_(options),
-        dims_(TableDims(options.tables)),
+        formats_(TableFormats(options.tables)),
         servers_(std::make_shared<Servers>(options)),
         owners_(static_cast<int>(options.servers.size()), options.virtual_shards),
         push_partition_(&owners_) {}
@@ -129,31 +43,36 @@ class RemoteStore::Calls {
                                         std::span<const DataFile> files);
 
   Servers& servers() { return *servers_; }
-  int num_tables() const { return static_cast<int>(dims_.size()); }
+  int num_tables() const { return static_cast<int>(formats_.size()); }
   void set_applied(int64_t step) { applied_ = std::max(applied_, step); }
 
  private:
   template <typename Table>
   Status Split(std::span<const Table> tables, KeyPartition* partition);
-  // The i-th table's keys that go to the server, written to out; returns the end.
-  uint64_t* FillKeys(const KeyPartition& partition, int server, size_t i, std::span<const uint64_t> keys,
-                     uint64_t* out);
+  // The keys of all tables that go to the server.
+  template <typename Table>
+  void FillKeys(const KeyPartition& partition, int server, std::span<const Table> tables, uint64_t* out);
   KeyedBuffer FillPull(PullCall* call, int server);
-  KeyedBuffer FillPush(const PushMessage& push, int server, std::span<const TablePush> tables);
+  KeyedBuffer FillPush(const PushMessage& push, int server, const KeyPartition& partition,
+                       std::span<const TablePush> tables);
   void SendLocalPull(const std::shared_ptr<PullCall>& call, int server);
-  void SendLocalPush(const PushMessage& push, int server, std::span<const TablePush> tables, KeyedBuffer filled);
+  void SendLocalPush(const PushMessage& push, int server, const KeyPartition& partition,
+                     std::span<const TablePush> tables, const std::shared_ptr<PullCall>& pulled);
+  // The training pull of the step if the push has its keys, else null; forgets it, and earlier ones.
+  std::shared_ptr<PullCall> TakePulled(int64_t step, std::span<const TablePush> tables);
   Status CheckBytes(size_t bytes, std::string_view what, int64_t step) const;
   template <typename Table>
   std::vector<TableCount>& Counts(const KeyPartition& partition, int server, std::span<const Table> tables);
 
   const RemoteStoreOptions options_;
-  const std::vector<int> dims_;
+  const std::vector<TableFormat> formats_;
   const std::shared_ptr<Servers> servers_;
   const ShardOwners owners_;
   KeyPartition push_partition_;
-  std::unordered_map<PullTicket, std::shared_ptr<PullCall>> pulls_;
-  std::vector<std::span<const uint64_t>> keys_;  // scratch
-  std::vector<TableCount> counts_;               // scratch
+  std::unordered_map<PullTicket, std::shared_ptr<PullCall>> pulls_;  // started
+  std::map<int64_t, std::shared_ptr<PullCall>> pulled_;              // by step: finished, not pushed
+  std::vector<std::span<const uint64_t>> keys_;                      // scratch
+  std::vector<TableCount> counts_;                                   // scratch
   PullTicket next_ticket_ = 1;
   uint64_t sequence_ = 0;  // of the last push
   int64_t applied_ = 0;    // a step known to be applied everywhere
@@ -162,10 +81,10 @@ class RemoteStore::Calls {
 template <typename Table>
 Status RemoteStore::Calls::Split(std::span<const Table> tables, KeyPartition* partition) {
   keys_.clear();
-  std::vector<bool> seen(dims_.size());
+  std::vector<bool> seen(formats_.size());
   for (const Table& table : tables) {
-    if (table.table < 0 || table.table >= static_cast<int>(dims_.size()) || seen[table.table]) {
-      return InvalidArgument(fmt::format("table {} of {}: unknown, or given twice", table.table, dims_.size()));
+    if (table.table < 0 || table.table >= static_cast<int>(formats_.size()) || seen[table.table]) {
+      return InvalidArgument(fmt::format("table {} of {}: unknown, or given twice", table.table, formats_.size()));
     }
     seen[table.table] = true;
     keys_.push_back(table.keys);
@@ -182,15 +101,13 @@ std::vector<TableCount>& RemoteStore::Calls::Counts(const KeyPartition& partitio
   return counts_;
 }
 
-uint64_t* RemoteStore::Calls::FillKeys(const KeyPartition& partition, int server, size_t i,
-                                       std::span<const uint64_t> keys, uint64_t* out) {
-  const size_t count = partition.count(server, i);
-  if (servers_->count() > 1) {
-    GatherKeys(keys, partition.positions(server, i), out);
-  } else if (count > 0) {
-    std::memcpy(out, keys.data(), count * sizeof(uint64_t));
+template <typename Table>
+void RemoteStore::Calls::FillKeys(const KeyPartition& partition, int server, std::span<const Table> tables,
+                                  uint64_t* out) {
+  for (size_t i = 0; i < tables.size(); ++i) {
+    GatherKeys(partition, servers_->count(), server, i, tables[i].keys, out);
+    out += partition.count(server, i);
   }
-  return out + count;
 }
 
 Status RemoteStore::Calls::CheckBytes(size_t bytes, std::string_view what, int64_t step) const {
@@ -204,14 +121,13 @@ Status RemoteStore::Calls::CheckBytes(size_t bytes, std::string_view what, int64
 KeyedBuffer RemoteStore::Calls::FillPull(PullCall* call, int server) {
   const std::span<const TablePull> tables = call->tables;
   KeyedBuffer filled = EncodePull(call->step, call->kind, Counts(call->partition, server, tables));
-  uint64_t* out = filled.keys;
-  for (size_t i = 0; i < tables.size(); ++i) out = FillKeys(call->partition, server, i, tables[i].keys, out);
+  FillKeys(call->partition, server, tables, filled.keys);
   return filled;
 }
 
 Result<PullTicket> RemoteStore::Calls::StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) {
   servers_->NoteStep(step);
-  auto call = std::make_shared<PullCall>(step, kind, &owners_, dims_);
+  auto call = std::make_shared<PullCall>(step, kind, &owners_, formats_);
   WEIR_RETURN_IF_ERROR(Split(tables, &call->partition));
   call->tables.assign(tables.begin(), tables.end());
   std::vector<KeyedBuffer> filled(servers_->count());
@@ -222,7 +138,8 @@ Result<PullTicket> RemoteStore::Calls::StartPull(int64_t step, PullKind kind, st
   WEIR_RETURN_IF_ERROR(servers_->Begin(call));
   for (int server = 0; server < servers_->count(); ++server) {
     if (servers_->is_local(server)) {
-      call->local_keys = std::move(filled[server].payload);
+      call->local_payload = std::move(filled[server].payload);
+      call->local_keys = filled[server].keys;
       SendLocalPull(call, server);
     } else {
       servers_->Send(call.get(), MessageType::kPull, server, std::move(filled[server].payload));
@@ -234,23 +151,12 @@ Result<PullTicket> RemoteStore::Calls::StartPull(int64_t step, PullKind kind, st
 }
 
 void RemoteStore::Calls::SendLocalPull(const std::shared_ptr<PullCall>& call, int server) {
-  call->local_rows = Buffer(call->rows_bytes(server));
+  call->MakeLocalRows(server);
   OwnerRequest request;
   request.type = MessageType::kPull;
   request.step = call->step;
   request.kind = call->kind;
-  size_t keys_bytes = 0;
-  for (size_t i = 0; i < call->tables.size(); ++i) keys_bytes += call->partition.count(server, i) * sizeof(uint64_t);
-  // The keys end the payload.
-  const uint64_t* keys =
-      reinterpret_cast<const uint64_t*>(call->local_keys.data() + call->local_keys.size() - keys_bytes);
-  float* rows = reinterpret_cast<float*>(call->local_rows.data());
-  for (size_t i = 0; i < call->tables.size(); ++i) {
-    const size_t count = call->partition.count(server, i);
-    request.pulls.push_back({call->tables[i].table, {keys, count}, rows});
-    keys += count;
-    rows += count * dims_[call->tables[i].table];
-  }
+  request.pulls = call->LocalPulls(server);
   servers_->Submit(call, std::move(request), call);
 }
 
@@ -261,9 +167,10 @@ Status RemoteStore::Calls::FinishPull(PullTicket ticket) {
   pulls_.erase(found);
   WEIR_RETURN_IF_ERROR(servers_->Await(call.get()));
   for (int server = 0; server < servers_->count(); ++server) {
-    if (servers_->is_local(server)) call->Scatter(server, reinterpret_cast<const float*>(call->local_rows.data()));
+    if (servers_->is_local(server)) call->ScatterLocalRows(server);
   }
   set_applied(call->step - 1);
+  if (call->kind == PullKind::kTraining) pulled_[call->step] = call;
   return Status();
 }
 
@@ -274,28 +181,32 @@ void RemoteStore::Calls::CancelPull(PullTicket ticket) {
   pulls_.erase(found);
 }
 
-KeyedBuffer RemoteStore::Calls::FillPush(const PushMessage& push, int server, std::span<const TablePush> tables) {
-  KeyedBuffer filled = EncodePush(push, Counts(push_partition_, server, tables), dims_);
-  uint64_t* keys = filled.keys;
-  float* gradients = filled.gradients;
+KeyedBuffer RemoteStore::Calls::FillPush(const PushMessage& push, int server, const KeyPartition& partition,
+                                         std::span<const TablePush> tables) {
+  KeyedBuffer filled = EncodePush(push, Counts(partition, server, tables), formats_);
+  if (!push.as_pulled) FillKeys(partition, server, tables, filled.keys);
+  uint8_t* values = filled.values;
   for (size_t i = 0; i < tables.size(); ++i) {
-    const int dim = dims_[tables[i].table];
-    const size_t count = push_partition_.count(server, i);
-    keys = FillKeys(push_partition_, server, i, tables[i].keys, keys);
-    if (servers_->count() > 1) {
-      GatherRows(tables[i].gradients, dim, push_partition_.positions(server, i), gradients);
-    } else if (count > 0) {
-      std::memcpy(gradients, tables[i].gradients, count * dim * sizeof(float));
-    }
-    gradients += count * dim;
+    const TableFormat& format = formats_[tables[i].table];
+    GatherRows(partition, servers_->count(), server, i, tables[i].gradients, format.dim, format.push, values);
+    values += ValuesBytes(format.push, partition.count(server, i), format.dim);
   }
   return filled;
+}
+
+std::shared_ptr<PullCall> RemoteStore::Calls::TakePulled(int64_t step, std::span<const TablePush> tables) {
+  const auto found = pulled_.find(step);
+  std::shared_ptr<PullCall> pulled = found == pulled_.end() ? nullptr : found->second;
+  pulled_.erase(pulled_.begin(), pulled_.upper_bound(step));
+  return pulled && pulled->HasKeysOf(tables) ? pulled : nullptr;
 }
 
 Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables) {
   servers_->NoteStep(step);
   WEIR_RETURN_IF_ERROR(servers_->status());
-  WEIR_RETURN_IF_ERROR(Split(tables, &push_partition_));
+  const std::shared_ptr<PullCall> pulled = TakePulled(step, tables);
+  if (!pulled) WEIR_RETURN_IF_ERROR(Split(tables, &push_partition_));
+  const KeyPartition& partition = pulled ? pulled->partition : push_partition_;
   // A worker that pushes without pulling must not run away from the others.
   if (step - kStepsAheadMax > applied_) WEIR_RETURN_IF_ERROR(Drain(step - kStepsAheadMax));
   PushMessage push;
@@ -303,15 +214,17 @@ Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables)
   push.sequence = sequence_ + 1;
   push.unix_ms = options_.clock->UnixNanos() / kNanosPerMilli;  // one reading: all servers must hear the same
   push.worker = static_cast<uint32_t>(options_.worker);
+  push.as_pulled = pulled != nullptr;
   std::vector<KeyedBuffer> filled(servers_->count());
   for (int server = 0; server < servers_->count(); ++server) {
-    filled[server] = FillPush(push, server, tables);
+    if (servers_->is_local(server)) continue;
+    filled[server] = FillPush(push, server, partition, tables);
     WEIR_RETURN_IF_ERROR(CheckBytes(filled[server].payload.size(), "push", step));
   }
   ++sequence_;
   for (int server = 0; server < servers_->count(); ++server) {
     if (servers_->is_local(server)) {
-      SendLocalPush(push, server, tables, std::move(filled[server]));
+      SendLocalPush(push, server, partition, tables, pulled);
     } else {
       servers_->Send(nullptr, MessageType::kPush, server, std::move(filled[server].payload));
     }
@@ -319,22 +232,43 @@ Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables)
   return Status();
 }
 
-void RemoteStore::Calls::SendLocalPush(const PushMessage& push, int server, std::span<const TablePush> tables,
-                                       KeyedBuffer filled) {
+void RemoteStore::Calls::SendLocalPush(const PushMessage& push, int server, const KeyPartition& partition,
+                                       std::span<const TablePush> tables, const std::shared_ptr<PullCall>& pulled) {
+  struct Held {
+    std::shared_ptr<PullCall> pulled;  // has the keys, else `keys`
+    std::vector<uint64_t> keys;
+    Buffer gradients;
+  };
+  auto held = std::make_shared<Held>();
+  held->pulled = pulled;
+  size_t num_keys = 0, num_values = 0;
+  for (size_t i = 0; i < tables.size(); ++i) {
+    num_keys += partition.count(server, i);
+    num_values += size_t{partition.count(server, i)} * formats_[tables[i].table].dim;
+  }
+  if (!pulled) {
+    held->keys.resize(num_keys);
+    FillKeys(partition, server, tables, held->keys.data());
+  }
+  held->gradients = Buffer(num_values * sizeof(float));
   OwnerRequest request;
   request.type = MessageType::kPush;
   request.step = push.step;
   request.sequence = push.sequence;
   request.unix_ms = push.unix_ms;
-  const uint64_t* keys = filled.keys;
-  const float* gradients = filled.gradients;
+  const uint64_t* keys = pulled ? pulled->local_keys : held->keys.data();
+  float* gradients = reinterpret_cast<float*>(held->gradients.data());
   for (size_t i = 0; i < tables.size(); ++i) {
-    const size_t count = push_partition_.count(server, i);
+    const TableFormat& format = formats_[tables[i].table];
+    const size_t count = partition.count(server, i);
+    GatherRows(partition, servers_->count(), server, i, tables[i].gradients, format.dim, WireConfig::FLOAT32,
+               reinterpret_cast<uint8_t*>(gradients));
+    RoundValues(format.push, count * format.dim, gradients);
     request.pushes.push_back({tables[i].table, {keys, count}, gradients});
     keys += count;
-    gradients += count * dims_[tables[i].table];
+    gradients += count * format.dim;
   }
-  servers_->Submit(nullptr, std::move(request), std::make_shared<Buffer>(std::move(filled.payload)));
+  servers_->Submit(nullptr, std::move(request), std::move(held));
 }
 
 Status RemoteStore::Calls::Drain(int64_t step) {

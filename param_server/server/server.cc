@@ -44,7 +44,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   sessions.expected.virtual_shards = options.virtual_shards;
   sessions.expected.num_tables = static_cast<uint32_t>(options.tables.size());
   sessions.expected.table_digest = TableDigest(options.tables);
-  sessions.dims = TableDims(options.tables);
+  sessions.formats = TableFormats(options.tables);
   sessions.bind_address = options.bind_address;
   sessions.port = options.port;
   sessions.token = options.token;

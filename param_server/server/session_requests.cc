@@ -7,8 +7,63 @@
 
 #include "base/clock.h"
 #include "param_server/server/sessions.h"
+#include "param_server/wire_values.h"
 
 namespace weir {
+namespace {
+
+// The rows that answer a pull. The owner thread writes them as float32, straight into the payload if they travel so.
+class RowsReply {
+ public:
+  // Both outlive it.
+  RowsReply(const PullMessage& pull, std::span<const TableFormat> formats)
+      : pull_(pull), formats_(formats), payload_(RowsBytes(pull, formats)) {
+    for (const TableKeys& table : pull_.tables) {
+      const TableFormat& format = formats_[table.table];
+      if (format.pull != WireConfig::FLOAT32) converted_ += table.keys.size() * format.dim;
+    }
+    values_ = Buffer(converted_ * sizeof(float));
+  }
+
+  std::vector<TablePull> pulls() {
+    std::vector<TablePull> pulls;
+    uint8_t* out = payload_.data();
+    float* values = reinterpret_cast<float*>(values_.data());
+    for (const TableKeys& table : pull_.tables) {
+      const TableFormat& format = formats_[table.table];
+      const bool travels_as_is = format.pull == WireConfig::FLOAT32;
+      pulls.push_back({table.table, table.keys, travels_as_is ? reinterpret_cast<float*>(out) : values});
+      out += ValuesBytes(format.pull, table.keys.size(), format.dim);
+      if (!travels_as_is) values += table.keys.size() * format.dim;
+    }
+    return pulls;
+  }
+
+  // Once the rows are written.
+  Buffer Take() {
+    if (converted_ > 0) {
+      uint8_t* out = payload_.data();
+      for (const TablePull& pull : pulls()) {
+        const TableFormat& format = formats_[pull.table];
+        if (format.pull != WireConfig::FLOAT32) {
+          EncodeValues(format.pull, pull.rows, pull.keys.size() * format.dim, out);
+          ZeroPadding(format.pull, pull.keys.size(), format.dim, out);
+        }
+        out += ValuesBytes(format.pull, pull.keys.size(), format.dim);
+      }
+    }
+    return std::move(payload_);
+  }
+
+ private:
+  const PullMessage& pull_;
+  const std::span<const TableFormat> formats_;
+  Buffer payload_;
+  Buffer values_;  // of tables whose rows travel otherwise
+  size_t converted_ = 0;
+};
+
+}  // namespace
 
 Status Sessions::CheckShards(int table, std::span<const uint64_t> keys) const {
   const int virtual_shards = static_cast<int>(options_.expected.virtual_shards);
@@ -27,39 +82,35 @@ Status Sessions::Admit(const SessionPtr& session) const {
 }
 
 Status Sessions::OnPull(const SessionPtr& session, const FrameHeader& header, Buffer payload) {
-  WEIR_ASSIGN_OR_RETURN(PullMessage pull, DecodePull(payload.span(), options_.dims));
-  const uint64_t rows_bytes = RowsBytes(pull, options_.dims);
+  auto keys = std::make_shared<PulledKeys>();
+  keys->payload = std::move(payload);
+  WEIR_ASSIGN_OR_RETURN(keys->pull, DecodePull(keys->payload.span(), options_.formats));
+  const PullMessage& pull = keys->pull;
+  const uint64_t rows_bytes = RowsBytes(pull, options_.formats);
   if (rows_bytes > static_cast<uint64_t>(options_.max_frame_bytes)) {
     return ResourceExhausted(
         fmt::format("pull of step {} asks for {} bytes of rows: at most {} fit a frame "
                     "(cluster.max_frame_bytes)",
                     pull.step, rows_bytes, options_.max_frame_bytes));
   }
+  for (const TableKeys& table : pull.tables) WEIR_RETURN_IF_ERROR(CheckShards(table.table, table.keys));
   WEIR_RETURN_IF_ERROR(Admit(session));
-  workers_[session->worker].step_seen = std::max(workers_[session->worker].step_seen, pull.step);
+  Worker& worker = workers_[session->worker];
+  worker.step_seen = std::max(worker.step_seen, pull.step);
+  if (pull.kind == PullKind::kTraining) WEIR_RETURN_IF_ERROR(KeepPulled(&worker, keys));
 
-  // The owner thread copies rows straight into the reply.
-  struct Buffers {
-    Buffer keys;
-    Buffer rows;
-  };
-  auto buffers = std::make_shared<Buffers>(std::move(payload), Buffer(rows_bytes));
+  auto reply = std::make_shared<RowsReply>(pull, options_.formats);
   OwnerRequest request;
   request.type = MessageType::kPull;
   request.worker = session->worker;
   request.step = pull.step;
   request.kind = pull.kind;
   request.timeout_ns = int64_t{header.timeout_ms} * kNanosPerMilli;
-  float* rows = reinterpret_cast<float*>(buffers->rows.data());
-  for (const TableKeys& table : pull.tables) {
-    WEIR_RETURN_IF_ERROR(CheckShards(table.table, table.keys));
-    request.pulls.push_back({table.table, table.keys, rows});
-    rows += table.keys.size() * options_.dims[table.table];
-  }
-  request.done = [session, buffers, id = header.request_id](const Status& status, const OwnerReply&) {
+  request.pulls = reply->pulls();
+  request.done = [session, keys, reply, id = header.request_id](const Status& status, const OwnerReply&) {
     --session->unanswered;
     if (status.ok()) {
-      session->connection->Send(MessageType::kRows, id, 0, std::move(buffers->rows));
+      session->connection->Send(MessageType::kRows, id, 0, reply->Take());
     } else {
       session->connection->Send(MessageType::kError, id, 0, EncodeError(status));
     }
@@ -68,14 +119,32 @@ Status Sessions::OnPull(const SessionPtr& session, const FrameHeader& header, Bu
   return Status();
 }
 
+Status Sessions::KeepPulled(Worker* worker, std::shared_ptr<PulledKeys> pulled) const {
+  const int64_t step = pulled->pull.step;
+  worker->pulled[step] = std::move(pulled);  // a pull that was given up may be made again
+  if (worker->pulled.size() <= kStepsAheadMax + 1) return Status();
+  return ResourceExhausted(fmt::format("pull of step {}: no push since step {}, and the pulls of {} steps may wait",
+                                       step, worker->pulled.begin()->first - 1, kStepsAheadMax + 1));
+}
+
 Status Sessions::OnPush(const SessionPtr& session, Buffer payload) {
-  WEIR_ASSIGN_OR_RETURN(PushMessage push, DecodePush(payload.span(), options_.dims));
+  Worker& worker = workers_[session->worker];
+  WEIR_ASSIGN_OR_RETURN(const PushMessage header, DecodePushHeader(payload.span()));
+  // Sent again. The keys of its pull may be gone.
+  if (header.sequence <= worker.pushes_seen) return Status();
+  const auto pulled = worker.pulled.find(header.step);
+  WEIR_ASSIGN_OR_RETURN(PushMessage push,
+                        DecodePush(payload.span(), options_.formats,
+                                   pulled == worker.pulled.end() ? nullptr : &pulled->second->pull));
   if (push.worker != static_cast<uint32_t>(session->worker)) {
     return InvalidArgument(fmt::format("worker {} pushes as worker {}", session->worker, push.worker));
   }
-  for (const TablePush& table : push.tables) WEIR_RETURN_IF_ERROR(CheckShards(table.table, table.keys));
+  if (!push.as_pulled) {
+    for (const TablePush& table : push.tables) WEIR_RETURN_IF_ERROR(CheckShards(table.table, table.keys));
+  }
   WEIR_RETURN_IF_ERROR(Admit(session));
-  workers_[session->worker].step_seen = std::max(workers_[session->worker].step_seen, push.step);
+  worker.step_seen = std::max(worker.step_seen, push.step);
+  worker.pushes_seen = push.sequence;
   OwnerRequest request;
   request.type = MessageType::kPush;
   request.worker = session->worker;
@@ -83,7 +152,16 @@ Status Sessions::OnPush(const SessionPtr& session, Buffer payload) {
   request.sequence = push.sequence;
   request.unix_ms = push.unix_ms;
   request.pushes = std::move(push.tables);
-  auto held = std::make_shared<Buffer>(std::move(payload));
+  struct Held {
+    std::shared_ptr<PulledKeys> keys;  // null if they came with the push
+    Buffer payload;
+    Buffer values;
+  };
+  auto held = std::make_shared<Held>();
+  if (push.as_pulled) held->keys = pulled->second;
+  held->payload = std::move(payload);
+  held->values = std::move(push.values);
+  worker.pulled.erase(worker.pulled.begin(), worker.pulled.upper_bound(push.step));
   // No answer: the next pull says that it was applied.
   request.done = [session, held](const Status& status, const OwnerReply&) {
     --session->unanswered;

@@ -188,7 +188,9 @@ void Sessions::Join(const Hello& hello, SessionPtr session, std::function<void(c
             .session = std::move(session),
             .on_failure = std::move(on_failure),
             .host = hello.host,
-            .step_seen = owner_->applied()};
+            .step_seen = owner_->applied(),
+            .pushes_seen = 0,
+            .pulled = {}};
   all_left_ns_ = 0;
   OwnerRequest request;
   request.type = MessageType::kHello;

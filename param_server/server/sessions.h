@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,6 +24,7 @@
 #include "param_server/connection.h"
 #include "param_server/local_server.h"
 #include "param_server/protocol.h"
+#include "param_server/row_messages.h"
 #include "param_server/server/owner.h"
 #include "param_server/server_address.h"
 
@@ -30,7 +32,7 @@ namespace weir {
 
 struct SessionsOptions {
   Hello expected;  // what every worker must say of the job; `worker` and `host` are not compared
-  std::vector<int> dims;
+  std::vector<TableFormat> formats;
   std::string bind_address;
   int port = 0;
   JobToken token{};
@@ -40,7 +42,7 @@ struct SessionsOptions {
 };
 
 // Owns one I/O thread, on which everything runs that is not said to be thread-safe. Memory: at most 64 strangers of 4
-// KiB each, and per worker one frame being read and kRequestsMax requests.
+// KiB each, and per worker one frame being read, kRequestsMax requests and the keys of kStepsAheadMax + 1 pulls.
 class Sessions {
  public:
   // owner must outlive the sessions and be stopped before they are destroyed.
@@ -69,6 +71,10 @@ class Sessions {
     int64_t accepted_ns = 0;
     std::atomic<int> unanswered = 0;
   };
+  struct PulledKeys {
+    Buffer payload;
+    PullMessage pull;  // its keys lie in the payload
+  };
   struct Worker {
     bool attached = false;
     bool left = false;
@@ -76,6 +82,9 @@ class Sessions {
     std::function<void(const Status&)> on_failure;
     std::string host;
     int64_t step_seen = 0;
+    uint64_t pushes_seen = 0;  // sequence number of the last one on this connection
+    // By step: training pulls whose push has not come, which may come without keys. At most kStepsAheadMax + 1.
+    std::map<int64_t, std::shared_ptr<PulledKeys>> pulled;
   };
   using SessionPtr = std::shared_ptr<Session>;
 
@@ -95,6 +104,7 @@ class Sessions {
   void Leave(int worker);
   Status OnPull(const SessionPtr& session, const FrameHeader& header, Buffer payload);
   Status OnPush(const SessionPtr& session, Buffer payload);
+  Status KeepPulled(Worker* worker, std::shared_ptr<PulledKeys> pulled) const;
   Status OnSimpleRequest(const SessionPtr& session, const FrameHeader& header, const Buffer& payload);
   Status OnPeerEnd(const SessionPtr& session, const FrameHeader& header, const Buffer& payload);
   Status CheckShards(int table, std::span<const uint64_t> keys) const;

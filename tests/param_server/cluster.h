@@ -26,6 +26,7 @@
 #include "embeddings/local_store.h"
 #include "embeddings/table_policy.h"
 #include "param_server/client/remote_store.h"
+#include "param_server/row_messages.h"
 #include "param_server/server/server.h"
 
 #if defined(__SANITIZE_THREAD__)

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/crc32c.h"
+#include "param_server/row_messages.h"
 
 namespace weir {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr JobToken kToken = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 6};
-const std::vector<int> kDims = {4, 1, 16};
+const std::vector<TableFormat> kFormats = {{4}, {1}, {16}};
 
 using HeaderBytes = std::array<uint8_t, kFrameHeaderBytes>;
 
@@ -42,10 +43,10 @@ TEST(FrameTest, HeaderGoesThrough) {
   EXPECT_EQ(header->payload_crc32c, 6u);
 }
 
-// The bytes of version 2, so that two builds of it always understand each other.
+// The bytes of version 3, so that two builds of it always understand each other.
 TEST(FrameTest, HeaderIsTheDocumentedBytes) {
   const HeaderBytes bytes = EncodedHeader();
-  const uint8_t expected[52] = {'W', 'E', 'I', 'R', 2, 0, 3, 0, 100, 0, 0, 0, 0, 0, 0, 0, 77, 0,
+  const uint8_t expected[52] = {'W', 'E', 'I', 'R', 3, 0, 3, 0, 100, 0, 0, 0, 0, 0, 0, 0, 77, 0,
                                 0,   0,   0,   0,   0, 0, 5, 0, 0,   0, 6, 0, 0, 0, 9, 8, 7,  6,
                                 5,   4,   3,   2,   1, 0, 1, 2, 3,   4, 5, 6, 0, 0, 0, 0};
   EXPECT_EQ(std::memcmp(bytes.data(), expected, sizeof(expected)), 0);
@@ -60,7 +61,7 @@ TEST(FrameTest, EachRuleHasItsError) {
   Reseal(&bytes);
   const Status version = DecodeHeader(bytes, kToken, 100).status();
   EXPECT_EQ(version.code(), StatusCode::kUnimplemented);
-  EXPECT_THAT(version.message(), HasSubstr("expected 2, found 1"));
+  EXPECT_THAT(version.message(), HasSubstr("expected 3, found 1"));
   JobToken other = kToken;
   other[15] ^= 1;
   EXPECT_EQ(DecodeHeader(EncodedHeader(), other, 100).status().code(), StatusCode::kUnauthenticated);
@@ -107,7 +108,7 @@ TEST(MessageTest, PullGoesThrough) {
   KeyedBuffer filled = EncodePull(41, PullKind::kEvaluation, counts);
   const uint64_t keys[] = {0, ~uint64_t{0}, 5, 6};
   std::memcpy(filled.keys, keys, sizeof(keys));
-  const auto pull = DecodePull(filled.payload.span(), kDims);
+  const auto pull = DecodePull(filled.payload.span(), kFormats);
   ASSERT_TRUE(pull.ok()) << pull.status().ToString();
   EXPECT_EQ(pull->step, 41);
   EXPECT_EQ(pull->kind, PullKind::kEvaluation);
@@ -116,21 +117,21 @@ TEST(MessageTest, PullGoesThrough) {
   EXPECT_THAT(pull->tables[0].keys, ::testing::ElementsAre(0, ~uint64_t{0}, 5));
   EXPECT_TRUE(pull->tables[1].keys.empty());
   EXPECT_THAT(pull->tables[2].keys, ::testing::ElementsAre(6));
-  EXPECT_EQ(RowsBytes(*pull, kDims), (3 * 16 + 1) * sizeof(float));
+  EXPECT_EQ(RowsBytes(*pull, kFormats), (3 * 16 + 1) * sizeof(float));
 }
 
 Buffer SamplePush() {
   const TableCount counts[] = {{0, 2}, {1, 1}};
   KeyedBuffer filled =
-      EncodePush({.step = 8, .sequence = 3, .unix_ms = 1'700'000'000'123, .worker = 1, .tables = {}}, counts, kDims);
+      EncodePush({.step = 8, .sequence = 3, .unix_ms = 1'700'000'000'123, .worker = 1, .tables = {}}, counts, kFormats);
   for (int i = 0; i < 3; ++i) filled.keys[i] = 100 + i;
-  for (int i = 0; i < 9; ++i) filled.gradients[i] = static_cast<float>(i) / 2;
+  for (int i = 0; i < 9; ++i) reinterpret_cast<float*>(filled.values)[i] = static_cast<float>(i) / 2;
   return std::move(filled.payload);
 }
 
 TEST(MessageTest, PushGoesThrough) {
   const Buffer payload = SamplePush();
-  const auto push = DecodePush(payload.span(), kDims);
+  const auto push = DecodePush(payload.span(), kFormats, nullptr);
   ASSERT_TRUE(push.ok()) << push.status().ToString();
   EXPECT_EQ(push->step, 8);
   EXPECT_EQ(push->sequence, 3u);
@@ -146,22 +147,22 @@ TEST(MessageTest, PushGoesThrough) {
 TEST(MessageTest, EveryCutAndEveryExtraByteIsRefused) {
   const Buffer payload = SamplePush();
   for (size_t size = 0; size < payload.size(); ++size) {
-    EXPECT_FALSE(DecodePush(payload.span().first(size), kDims).ok()) << size;
+    EXPECT_FALSE(DecodePush(payload.span().first(size), kFormats, nullptr).ok()) << size;
   }
   Buffer longer(payload.size() + 1);
   std::memcpy(longer.data(), payload.data(), payload.size());
   longer.data()[payload.size()] = 0;
-  EXPECT_FALSE(DecodePush(longer.span(), kDims).ok());
+  EXPECT_FALSE(DecodePush(longer.span(), kFormats, nullptr).ok());
 }
 
 TEST(MessageTest, TablesThatAreUnknownOrTwiceAreRefused) {
   const TableCount unknown[] = {{3, 0}};
-  EXPECT_THAT(DecodePull(EncodePull(1, PullKind::kTraining, unknown).payload.span(), kDims).status().message(),
+  EXPECT_THAT(DecodePull(EncodePull(1, PullKind::kTraining, unknown).payload.span(), kFormats).status().message(),
               HasSubstr("table 3 of 3"));
   const TableCount twice[] = {{1, 0}, {1, 0}};
-  EXPECT_THAT(DecodePull(EncodePull(1, PullKind::kTraining, twice).payload.span(), kDims).status().message(),
+  EXPECT_THAT(DecodePull(EncodePull(1, PullKind::kTraining, twice).payload.span(), kFormats).status().message(),
               HasSubstr("table 1 twice"));
-  EXPECT_FALSE(DecodePull(EncodePull(0, PullKind::kTraining, {}).payload.span(), kDims).ok()) << "steps begin at 1";
+  EXPECT_FALSE(DecodePull(EncodePull(0, PullKind::kTraining, {}).payload.span(), kFormats).ok()) << "steps begin at 1";
 }
 
 TEST(MessageTest, FilesStatsHeartbeatAndErrorGoThrough) {
@@ -225,15 +226,15 @@ void ExpectEncodesBack(const PullMessage& pull, std::span<const uint8_t> payload
 }
 
 void ExpectEncodesBack(const PushMessage& push, std::span<const uint8_t> payload) {
-  KeyedBuffer back = EncodePush(push, Counts(push.tables), kDims);
+  KeyedBuffer back = EncodePush(push, Counts(push.tables), kFormats);
   for (const TablePush& table : push.tables) {
     back.keys = std::copy(table.keys.begin(), table.keys.end(), back.keys);
-    const size_t values = table.keys.size() * kDims[table.table];
+    const size_t values = table.keys.size() * kFormats[table.table].dim;
     // Bytes: NaNs are to stay what they are.
-    if (values > 0) std::memcpy(back.gradients, table.gradients, values * sizeof(float));
-    back.gradients += values;
+    if (values > 0) std::memcpy(back.values, table.gradients, values * sizeof(float));
+    back.values += values * sizeof(float);
   }
-  EXPECT_TRUE(SameBytes(back.payload.span(), WithoutReserved(payload, 32, push.tables.size()))) << "Push";
+  EXPECT_TRUE(SameBytes(back.payload.span(), WithoutReserved(payload, 40, push.tables.size()))) << "Push";
 }
 
 void ExpectSmallOnesEncodeBack(std::span<const uint8_t> payload) {
@@ -275,17 +276,17 @@ void DecodeEverything(std::span<const uint8_t> payload) {
     const auto* at = static_cast<const uint8_t*>(data);
     EXPECT_TRUE(bytes == 0 || (at >= begin && at + bytes <= end));
   };
-  const auto pull = DecodePull(payload, kDims);
+  const auto pull = DecodePull(payload, kFormats);
   if (pull.ok()) {
-    EXPECT_LE(pull->tables.size(), kDims.size());
+    EXPECT_LE(pull->tables.size(), kFormats.size());
     for (const TableKeys& table : pull->tables) within(table.keys.data(), table.keys.size_bytes());
     ExpectEncodesBack(*pull, payload);
   }
-  const auto push = DecodePush(payload, kDims);
+  const auto push = DecodePush(payload, kFormats, nullptr);
   if (push.ok()) {
     for (const TablePush& table : push->tables) {
       within(table.keys.data(), table.keys.size_bytes());
-      within(table.gradients, table.keys.size() * kDims[table.table] * sizeof(float));
+      within(table.gradients, table.keys.size() * kFormats[table.table].dim * sizeof(float));
     }
     ExpectEncodesBack(*push, payload);
   }

@@ -190,13 +190,15 @@ class RawWorker {
   bool Push(int64_t step, uint64_t sequence, const StepData& data) {
     std::vector<TableCount> counts;
     for (const TablePush& push : data.pushes) counts.push_back({push.table, push.keys.size()});
-    const auto dims = TableDims(TestTables());
+    const std::vector<TableFormat> formats = TableFormats(TestTables());
     KeyedBuffer filled = EncodePush(
         {.step = step, .sequence = sequence, .unix_ms = 0, .worker = static_cast<uint32_t>(worker_), .tables = {}},
-        counts, dims);
+        counts, formats);
     for (const TablePush& push : data.pushes) {
       filled.keys = std::copy(push.keys.begin(), push.keys.end(), filled.keys);
-      filled.gradients = std::copy_n(push.gradients, push.keys.size() * dims[push.table], filled.gradients);
+      const size_t bytes = push.keys.size() * formats[push.table].dim * sizeof(float);
+      std::memcpy(filled.values, push.gradients, bytes);
+      filled.values += bytes;
     }
     return socket_.WriteFrame(MessageType::kPush, filled.payload);
   }
@@ -242,7 +244,7 @@ struct BadFrame {
 
 // From inside the job nothing may be wrong: it ends the job, and both sides learn why.
 TEST(BadWorkerTest, EndsTheJobWithItsNameAndTheReason) {
-  const auto dims = TableDims(TestTables());
+  const std::vector<TableFormat> formats = TableFormats(TestTables());
   const auto pull_of = [&](uint64_t key) {
     const TableCount count[] = {{0, 1}};
     KeyedBuffer filled = EncodePull(1, PullKind::kTraining, count);
@@ -256,19 +258,19 @@ TEST(BadWorkerTest, EndsTheJobWithItsNameAndTheReason) {
       {"sequence gap",
        RawSocket::Frame(
            MessageType::kPush,
-           EncodePush({.step = 1, .sequence = 7, .unix_ms = 0, .worker = 1, .tables = {}}, {}, dims).payload),
+           EncodePush({.step = 1, .sequence = 7, .unix_ms = 0, .worker = 1, .tables = {}}, {}, formats).payload),
        "expected sequence number 1, found 7"});
   frames.push_back(
       {"step gap",
        RawSocket::Frame(
            MessageType::kPush,
-           EncodePush({.step = 3, .sequence = 1, .unix_ms = 0, .worker = 1, .tables = {}}, {}, dims).payload),
+           EncodePush({.step = 3, .sequence = 1, .unix_ms = 0, .worker = 1, .tables = {}}, {}, formats).payload),
        "expected step 1, found step 3"});
   frames.push_back(
       {"other's push",
        RawSocket::Frame(
            MessageType::kPush,
-           EncodePush({.step = 1, .sequence = 1, .unix_ms = 0, .worker = 0, .tables = {}}, {}, dims).payload),
+           EncodePush({.step = 1, .sequence = 1, .unix_ms = 0, .worker = 0, .tables = {}}, {}, formats).payload),
        "worker 1 pushes as worker 0"});
   frames.push_back({"shutdown", RawSocket::Frame(MessageType::kShutdown, {}, 1), "only worker 0"});
   for (uint64_t key = 0;; ++key) {

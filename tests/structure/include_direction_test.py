@@ -17,11 +17,12 @@ MAY_INCLUDE = {
     "embeddings": ["batch"],
     "models": ["batch"],
     "checkpoint": ["embeddings"],
-    "param_server/protocol": ["embeddings", "checkpoint"],
+    "param_server/message_bytes": [],
+    "param_server/protocol": ["embeddings", "checkpoint", "param_server/message_bytes"],
     "param_server/client": ["embeddings", "checkpoint", "param_server/protocol"],
     "param_server/server": ["embeddings", "checkpoint", "param_server/protocol"],
     # What is common to both sides lies in the folder itself; it knows neither.
-    "param_server": ["embeddings", "checkpoint", "param_server/protocol"],
+    "param_server": ["embeddings", "checkpoint", "param_server/protocol", "param_server/message_bytes"],
     "trainer": ["batch", "data_loader", "models", "embeddings", "checkpoint", "param_server/client"],
     "serving": ["batch", "data_loader", "models", "embeddings", "checkpoint"],
 }

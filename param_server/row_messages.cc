@@ -1,0 +1,235 @@
+#include "param_server/row_messages.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "param_server/message_bytes.h"
+#include "param_server/wire_values.h"
+
+namespace weir {
+namespace {
+
+constexpr size_t kPullHeaderBytes = 16;
+constexpr size_t kPushHeaderBytes = 40;
+constexpr size_t kTableEntryBytes = 16;
+constexpr uint32_t kWithKeys = 0;
+constexpr uint32_t kAsPulled = 1;
+
+uint64_t KeysBytes(std::span<const TableCount> tables) {
+  uint64_t keys = 0;
+  for (const TableCount& table : tables) keys += table.num_keys;
+  return keys * sizeof(uint64_t);
+}
+
+void PutTables(MessageWriter* writer, std::span<const TableCount> tables) {
+  for (const TableCount& table : tables) {
+    writer->Put<uint32_t>(table.table);
+    writer->Put<uint32_t>(0);
+    writer->Put<uint64_t>(table.num_keys);
+  }
+}
+
+// The table entries of a Pull or Push, checked: known tables, each once, all keys within the payload.
+Result<std::vector<TableCount>> GetTables(MessageReader* reader, uint32_t num_tables, size_t tables_of_job,
+                                          std::string_view what) {
+  if (num_tables > tables_of_job) {
+    return InvalidArgument(fmt::format("{} message has {} tables, the job {}", what, num_tables, tables_of_job));
+  }
+  std::vector<TableCount> tables;
+  std::vector<bool> seen(tables_of_job);
+  tables.reserve(num_tables);
+  uint64_t keys_max = reader->left() / sizeof(uint64_t);
+  for (uint32_t i = 0; i < num_tables; ++i) {
+    const uint32_t table = reader->Get<uint32_t>();
+    reader->Get<uint32_t>();
+    const uint64_t num_keys = reader->Get<uint64_t>();
+    if (reader->torn()) return DataLoss(fmt::format("{} message is cut short", what));
+    if (table >= tables_of_job) {
+      return InvalidArgument(fmt::format("{} message names table {} of {}", what, table, tables_of_job));
+    }
+    if (seen[table]) return InvalidArgument(fmt::format("{} message names table {} twice", what, table));
+    seen[table] = true;
+    if (num_keys > keys_max) return DataLoss(fmt::format("{} message is cut short", what));
+    keys_max -= num_keys;
+    tables.push_back({static_cast<int>(table), static_cast<size_t>(num_keys)});
+  }
+  return tables;
+}
+
+std::span<const uint64_t> GetKeys(MessageReader* reader, size_t num_keys) {
+  const auto bytes = reader->GetBytes(uint64_t{num_keys} * sizeof(uint64_t));
+  return {reinterpret_cast<const uint64_t*>(bytes.data()), bytes.size() / sizeof(uint64_t)};
+}
+
+Status CheckAligned(std::span<const uint8_t> payload) {
+  if (reinterpret_cast<uintptr_t>(payload.data()) % alignof(uint64_t) != 0) {
+    return Internal("the payload of a Pull or Push is not aligned to 8 bytes");
+  }
+  return Status();
+}
+
+// The gradients of push->tables, whose keys are known, follow. float32 stays where it is.
+Status GetGradients(MessageReader* reader, std::span<const TableFormat> formats, PushMessage* push) {
+  std::vector<std::span<const uint8_t>> bytes;
+  uint64_t converted = 0;
+  for (const TablePush& table : push->tables) {
+    const TableFormat& format = formats[table.table];
+    // No overflow: the keys lie in memory, and a dim is at most 4096.
+    bytes.push_back(reader->GetBytes(ValuesBytes(format.push, table.keys.size(), format.dim)));
+    if (format.push != WireConfig::FLOAT32) converted += table.keys.size() * format.dim;
+  }
+  WEIR_RETURN_IF_ERROR(reader->End("Push"));
+  push->values = Buffer(converted * sizeof(float));
+  float* out = reinterpret_cast<float*>(push->values.data());
+  for (size_t i = 0; i < push->tables.size(); ++i) {
+    TablePush& table = push->tables[i];
+    const TableFormat& format = formats[table.table];
+    if (format.push == WireConfig::FLOAT32) {
+      table.gradients = reinterpret_cast<const float*>(bytes[i].data());
+      continue;
+    }
+    const size_t n = table.keys.size() * format.dim;
+    DecodeValues(format.push, bytes[i].data(), n, out);
+    table.gradients = out;
+    out += n;
+  }
+  return Status();
+}
+
+}  // namespace
+
+std::vector<TableFormat> TableFormats(std::span<const TableSpec> tables) {
+  std::vector<TableFormat> formats;
+  for (const TableSpec& table : tables) {
+    formats.push_back({table.layout.dim, table.wire.pull(), table.wire.push()});
+  }
+  return formats;
+}
+
+uint64_t ValuesBytes(WireConfig::Type type, uint64_t num_keys, int dim) {
+  return (num_keys * dim * WireValueBytes(type) + 3) / 4 * 4;
+}
+
+void ZeroPadding(WireConfig::Type type, uint64_t num_keys, int dim, uint8_t* values) {
+  const uint64_t used = num_keys * dim * WireValueBytes(type);
+  std::memset(values + used, 0, ValuesBytes(type, num_keys, dim) - used);
+}
+
+KeyedBuffer EncodePull(int64_t step, PullKind kind, std::span<const TableCount> tables) {
+  const size_t head_bytes = kPullHeaderBytes + tables.size() * kTableEntryBytes;
+  KeyedBuffer result{.payload = Buffer(head_bytes + KeysBytes(tables))};
+  MessageWriter writer(result.payload.data());
+  writer.Put(step);
+  writer.Put<uint32_t>(kind == PullKind::kEvaluation);
+  writer.Put(static_cast<uint32_t>(tables.size()));
+  PutTables(&writer, tables);
+  result.keys = reinterpret_cast<uint64_t*>(writer.position());
+  return result;
+}
+
+KeyedBuffer EncodePush(const PushMessage& push, std::span<const TableCount> tables,
+                       std::span<const TableFormat> formats) {
+  uint64_t head_bytes = kPushHeaderBytes, keys_bytes = 0, values_bytes = 0;
+  if (!push.as_pulled) {
+    head_bytes += tables.size() * kTableEntryBytes;
+    keys_bytes = KeysBytes(tables);
+  }
+  for (const TableCount& table : tables) {
+    const TableFormat& format = formats[table.table];
+    values_bytes += ValuesBytes(format.push, table.num_keys, format.dim);
+  }
+  KeyedBuffer result{.payload = Buffer(head_bytes + keys_bytes + values_bytes)};
+  MessageWriter writer(result.payload.data());
+  writer.Put(push.step);
+  writer.Put(push.sequence);
+  writer.Put(push.unix_ms);
+  writer.Put(push.worker);
+  writer.Put(push.as_pulled ? kAsPulled : kWithKeys);
+  writer.Put(push.as_pulled ? 0u : static_cast<uint32_t>(tables.size()));
+  writer.Put<uint32_t>(0);
+  if (!push.as_pulled) {
+    PutTables(&writer, tables);
+    result.keys = reinterpret_cast<uint64_t*>(writer.position());
+  }
+  result.values = writer.position() + keys_bytes;
+  uint8_t* values = result.values;
+  for (const TableCount& table : tables) {
+    const TableFormat& format = formats[table.table];
+    ZeroPadding(format.push, table.num_keys, format.dim, values);
+    values += ValuesBytes(format.push, table.num_keys, format.dim);
+  }
+  return result;
+}
+
+Result<PullMessage> DecodePull(std::span<const uint8_t> payload, std::span<const TableFormat> formats) {
+  WEIR_RETURN_IF_ERROR(CheckAligned(payload));
+  MessageReader reader(payload);
+  PullMessage pull;
+  pull.step = reader.Get<int64_t>();
+  const uint32_t kind = reader.Get<uint32_t>();
+  const uint32_t num_tables = reader.Get<uint32_t>();
+  if (reader.torn()) return reader.End("Pull");
+  if (pull.step < 1) return InvalidArgument(fmt::format("Pull message names step {}", pull.step));
+  if (kind > 1) return InvalidArgument(fmt::format("Pull message has the unknown kind {}", kind));
+  pull.kind = kind == 1 ? PullKind::kEvaluation : PullKind::kTraining;
+  WEIR_ASSIGN_OR_RETURN(const auto tables, GetTables(&reader, num_tables, formats.size(), "Pull"));
+  for (const TableCount& table : tables) pull.tables.push_back({table.table, GetKeys(&reader, table.num_keys)});
+  WEIR_RETURN_IF_ERROR(reader.End("Pull"));
+  return pull;
+}
+
+Result<PushMessage> DecodePushHeader(std::span<const uint8_t> payload) {
+  MessageReader reader(payload.first(std::min(payload.size(), kPushHeaderBytes)));
+  PushMessage push;
+  push.step = reader.Get<int64_t>();
+  push.sequence = reader.Get<uint64_t>();
+  push.unix_ms = reader.Get<int64_t>();
+  push.worker = reader.Get<uint32_t>();
+  const uint32_t kind = reader.Get<uint32_t>();
+  const uint32_t num_tables = reader.Get<uint32_t>();
+  const uint32_t reserved = reader.Get<uint32_t>();
+  WEIR_RETURN_IF_ERROR(reader.End("Push"));
+  if (push.step < 1) return InvalidArgument(fmt::format("Push message names step {}", push.step));
+  if (kind > kAsPulled || reserved != 0) {
+    return InvalidArgument(fmt::format("Push message has the unknown kind {}, {}", kind, reserved));
+  }
+  push.as_pulled = kind == kAsPulled;
+  if (push.as_pulled && num_tables != 0) return InvalidArgument("Push message without keys names tables");
+  return push;
+}
+
+Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const TableFormat> formats,
+                               const PullMessage* pulled) {
+  WEIR_RETURN_IF_ERROR(CheckAligned(payload));
+  WEIR_ASSIGN_OR_RETURN(PushMessage push, DecodePushHeader(payload));
+  MessageReader reader(payload.subspan(kPushHeaderBytes));
+  if (push.as_pulled) {
+    if (pulled == nullptr) {
+      return FailedPrecondition(
+          fmt::format("push of step {} without keys: no pull of the step is kept that would have them", push.step));
+    }
+    for (const TableKeys& table : pulled->tables) push.tables.push_back({table.table, table.keys, nullptr});
+  } else {
+    uint32_t num_tables;
+    std::memcpy(&num_tables, payload.data() + kPushHeaderBytes - 2 * sizeof(uint32_t), sizeof(num_tables));
+    WEIR_ASSIGN_OR_RETURN(const auto tables, GetTables(&reader, num_tables, formats.size(), "Push"));
+    for (const TableCount& table : tables) {
+      push.tables.push_back({table.table, GetKeys(&reader, table.num_keys), nullptr});
+    }
+  }
+  WEIR_RETURN_IF_ERROR(GetGradients(&reader, formats, &push));
+  return push;
+}
+
+uint64_t RowsBytes(const PullMessage& pull, std::span<const TableFormat> formats) {
+  uint64_t bytes = 0;
+  for (const TableKeys& table : pull.tables) {
+    const TableFormat& format = formats[table.table];
+    bytes += ValuesBytes(format.pull, table.keys.size(), format.dim);
+  }
+  return bytes;
+}
+
+}  // namespace weir

@@ -1,0 +1,82 @@
+// The messages that carry keys, weights and gradients, as bytes: Pull, Rows, Push (docs/protocol.md). As in protocol.h,
+// nothing here trusts its input.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "embeddings/table_set.h"
+#include "param_server/protocol.h"
+#include "proto/job.pb.h"
+
+namespace weir {
+
+// How the rows of a table travel.
+struct TableFormat {
+  int dim = 0;
+  WireConfig::Type pull = WireConfig::FLOAT32;
+  WireConfig::Type push = WireConfig::FLOAT32;
+};
+std::vector<TableFormat> TableFormats(std::span<const TableSpec> tables);
+
+// Bytes of num_keys vectors of `dim` values in a message: a multiple of 4, so that what follows is aligned.
+uint64_t ValuesBytes(WireConfig::Type type, uint64_t num_keys, int dim);
+// Those behind the last value.
+void ZeroPadding(WireConfig::Type type, uint64_t num_keys, int dim, uint8_t* values);
+
+// Keys of one table, within the payload they were decoded from.
+struct TableKeys {
+  int table = 0;
+  std::span<const uint64_t> keys;
+};
+
+struct PullMessage {
+  int64_t step = 0;
+  PullKind kind = PullKind::kTraining;
+  std::vector<TableKeys> tables;
+};
+
+struct PushMessage {
+  int64_t step = 0;
+  uint64_t sequence = 0;
+  int64_t unix_ms = 0;  // when it was pushed; worker 0's is the step's
+  uint32_t worker = 0;
+  // It carries no keys: they are those of the worker's pull of the step, in its order.
+  bool as_pulled = false;
+  std::vector<TablePush>
+      tables{};     // keys within the payload or the pull's; gradients within the payload or in `values`
+  Buffer values{};  // float32 of the tables whose gradients travel otherwise
+};
+
+// Where the keys and values of a message lie, so that they can be written in place: EncodePull and EncodePush write
+// everything else; the sizes are given. Keys of all tables follow one another, then (pushes) each table's gradients in
+// ValuesBytes.
+struct TableCount {
+  int table = 0;
+  size_t num_keys = 0;
+};
+struct KeyedBuffer {
+  Buffer payload;
+  uint64_t* keys = nullptr;   // null in a push as pulled
+  uint8_t* values = nullptr;  // pushes only
+};
+KeyedBuffer EncodePull(int64_t step, PullKind kind, std::span<const TableCount> tables);
+// Of `push` reads all but tables and values.
+KeyedBuffer EncodePush(const PushMessage& push, std::span<const TableCount> tables,
+                       std::span<const TableFormat> formats);
+
+// The payload must be 8-byte aligned and outlive the result. formats: of each table of the job. Each table at most
+// once.
+Result<PullMessage> DecodePull(std::span<const uint8_t> payload, std::span<const TableFormat> formats);
+// Of a push all but tables and values, for a payload that may be a Push's.
+Result<PushMessage> DecodePushHeader(std::span<const uint8_t> payload);
+// pulled: the worker's training pull of the push's step, null if there is none; must outlive the result.
+Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const TableFormat> formats,
+                               const PullMessage* pulled);
+
+// Bytes of the Rows that answer a pull: the ValuesBytes of each of its tables.
+uint64_t RowsBytes(const PullMessage& pull, std::span<const TableFormat> formats);
+
+}  // namespace weir

@@ -199,12 +199,14 @@ Result<FilesMessage> DecodeFiles(std::span<const uint8_t> payload) {
 }
 
 Buffer EncodeStats(const OwnerStats& stats) {
-  Buffer payload(3 * sizeof(int64_t) + stats.tables.size() * sizeof(TableStats));
+  Buffer payload((4 + stats.rows_by_staleness.size()) * sizeof(int64_t) + stats.tables.size() * sizeof(TableStats));
   MessageWriter writer(payload.data());
   writer.Put(stats.rows);
   writer.Put(stats.bytes);
   writer.Put(static_cast<uint64_t>(stats.tables.size()));
   for (const TableStats& table : stats.tables) writer.Put(table);
+  writer.Put(static_cast<uint64_t>(stats.rows_by_staleness.size()));
+  for (const int64_t rows : stats.rows_by_staleness) writer.Put(rows);
   return payload;
 }
 
@@ -218,6 +220,12 @@ Result<OwnerStats> DecodeStats(std::span<const uint8_t> payload) {
     return InvalidArgument(fmt::format("StatsReply message: {} tables in {} bytes", num_tables, payload.size()));
   }
   for (uint64_t i = 0; i < num_tables; ++i) stats.tables.push_back(reader.Get<TableStats>());
+  const uint64_t num_staleness = reader.Get<uint64_t>();
+  if (num_staleness > reader.left() / sizeof(int64_t)) {
+    return InvalidArgument(fmt::format("StatsReply message: {} counts of rows in {} bytes", num_staleness,
+                                       payload.size()));
+  }
+  for (uint64_t i = 0; i < num_staleness; ++i) stats.rows_by_staleness.push_back(reader.Get<int64_t>());
   WEIR_RETURN_IF_ERROR(reader.End("StatsReply"));
   return stats;
 }

@@ -115,7 +115,8 @@ struct FilesMessage {
 struct OwnerStats {
   int64_t rows = 0;
   int64_t bytes = 0;
-  std::vector<TableStats> tables;  // by table
+  std::vector<TableStats> tables;          // by table
+  std::vector<int64_t> rows_by_staleness;  // rows pulled in training, by the steps before theirs that they did not see
 };
 
 struct HeartbeatMessage {

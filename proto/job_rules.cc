@@ -255,7 +255,10 @@ void CheckCluster(const ClusterConfig& cluster, JobErrors* errors) {
   if (shards >= 1 && (shards & (shards - 1)) != 0) {
     errors->Add("cluster.virtual_shards", fmt::format("is {}, expected a power of two", shards));
   }
-  if (cluster.async()) errors->Add("cluster.async", "is true: not supported so far");
+  if (cluster.async() && cluster.staleness() > 0) {
+    errors->Add("cluster.async", fmt::format("is true and cluster.staleness is {}: expected one of the two modes",
+                                             cluster.staleness()));
+  }
 }
 
 }  // namespace

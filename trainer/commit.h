@@ -14,14 +14,14 @@ namespace weir {
 
 // What a run goes on from: nothing yet, or a commit.
 struct ResumePoint {
-  int64_t step = 0;       // the last trained one
-  std::string path;       // of the checkpoint; empty for a fresh run
+  int64_t step = 0;  // the last trained one
+  std::string path;  // of the checkpoint; empty for a fresh run
   LoaderPosition position;
   TrainingState training;
 };
 
-// The newest whole commit under `root`, loaded into the worker's store, parameters and optimizer; a fresh one if there is
-// none. All workers call; one of them removes what a dead run left behind and checks that all see the same folder.
+// The newest whole commit under `root`, loaded into the worker's store, parameters and optimizer; a fresh one if there
+// is none. All workers call; one of them removes what a dead run left behind and checks that all see the same folder.
 // FailedPrecondition when the job no longer fits the commit (names the field).
 Result<ResumePoint> Resume(const Worker& worker, FileSystem* file_system, const std::string& root);
 

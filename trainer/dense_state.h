@@ -14,8 +14,8 @@ namespace weir {
 // "parameter/NAME" for each parameter and "STATE/NAME" for each state of its optimizer.
 std::vector<DenseTensor> SaveDense(FlatParameters& parameters, DenseOptimizer& optimizer);
 
-// Fills parameters and, unless `optimizer` is null, its states. FailedPrecondition names a tensor that is missing, superfluous or
-// of another shape.
+// Fills parameters and, unless `optimizer` is null, its states. FailedPrecondition names a tensor that is missing,
+// superfluous or of another shape.
 Status RestoreDense(std::span<const DenseTensor> tensors, FlatParameters* parameters, DenseOptimizer* optimizer);
 
 }  // namespace weir

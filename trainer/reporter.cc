@@ -80,6 +80,7 @@ Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samp
                               {"rows", stats->rows},
                               {"table_bytes", stats->bytes}}));
   WEIR_RETURN_IF_ERROR(WriteTables(step, *stats));
+  WEIR_RETURN_IF_ERROR(WriteStaleness(step, *stats));
   loss_sum_ = weight_ = 0;
   point_samples_ = samples;
   point_ns_ = now_ns;
@@ -88,6 +89,22 @@ Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samp
 
 bool Reporter::PointIsDue() const {
   return static_cast<double>(clock_->SteadyNanos() - point_ns_) >= job_.metrics().every_s() * kNanosPerSecond;
+}
+
+// How many steps before its own a pull did not see, as a mean over rows.
+Status Reporter::WriteStaleness(int64_t step, const StoreStats& stats) {
+  if (job_.cluster().staleness() == 0 && !job_.cluster().async()) return Status();
+  std::vector<JsonField> fields;
+  int64_t rows = 0, unseen = 0;
+  for (size_t steps = 0; steps < stats.rows_by_staleness.size(); ++steps) {
+    const int64_t of_these = stats.rows_by_staleness[steps];
+    rows += of_these;
+    unseen += of_these * static_cast<int64_t>(steps);
+    if (of_these > 0) fields.push_back({fmt::format("rows_{}_steps", steps), of_these});
+  }
+  if (rows == 0) return Status();
+  fields.push_back({"mean_steps", static_cast<double>(unseen) / static_cast<double>(rows)});
+  return Write("staleness", step, fields);
 }
 
 Status Reporter::WriteTables(int64_t step, const StoreStats& stats) {
@@ -146,6 +163,7 @@ Status Reporter::Close(double samples_per_s, const StoreStats& stats, const std:
     fields.push_back({fmt::format("bad_rows/{}/{}", bad.column, bad.reason), bad.rows});
   }
   WEIR_RETURN_IF_ERROR(WriteTables(last_step_, stats));
+  WEIR_RETURN_IF_ERROR(WriteStaleness(last_step_, stats));
   WEIR_RETURN_IF_ERROR(Write("run", last_step_, fields));
   WEIR_RETURN_IF_ERROR(log_->Close());
   return events_ ? events_->Close() : Status();

@@ -51,6 +51,7 @@ class Reporter {
   // One line of metrics.jsonl, and each number as a scalar "GROUP/NAME".
   // What the tables hold that have limits.
   Status WriteTables(int64_t step, const StoreStats& stats);
+  Status WriteStaleness(int64_t step, const StoreStats& stats);
   Status Write(const std::string& group, int64_t step, const std::vector<JsonField>& fields);
 
   const Job& job_;

@@ -34,37 +34,51 @@ double LossAndGradient(std::span<const float> logits, const Batch& batch, double
   return loss_sum;
 }
 
+// Pulls under way while a batch is computed (docs/consistency.md).
+size_t StepsAhead(const ClusterConfig& cluster) {
+  constexpr size_t kAsync = 2;
+  return cluster.async() ? kAsync : std::max(1, cluster.staleness());
+}
+
 // What the workers tell each other at the start of a step, summed.
 enum Control { kWeight, kPreviousLoss, kPreviousWeight, kStopAsked, kNumControls };
 
 }  // namespace
 
-TrainingStep::TrainingStep(const Worker& worker, Loader* loader)
-    : worker_(worker),
-      loader_(loader),
-      now_(std::make_unique<PreparedStep>(*worker.features, TableDims(*worker.job))),
-      before_(std::make_unique<PreparedStep>(*worker.features, TableDims(*worker.job))) {}
+TrainingStep::TrainingStep(const Worker& worker, Loader* loader, int64_t last_step)
+    : worker_(worker), loader_(loader), last_step_(last_step), steps_ahead_(StepsAhead(worker.job->cluster())) {}
 
 TrainingStep::~TrainingStep() {
-  if (has_next()) worker_.store->CancelPull(now_->pull);
+  for (const auto& prepared : ahead_) worker_.store->CancelPull(prepared->pull);
 }
 
-Result<bool> TrainingStep::Begin(int64_t step) { return Prepare(step, now_.get()); }
-
-Result<bool> TrainingStep::Prepare(int64_t step, PreparedStep* prepared) {
-  prepared->step = 0;
-  WEIR_ASSIGN_OR_RETURN(bool more, loader_->Next(&prepared->loaded));
-  if (!more) return false;
-  prepared->lookup.Prepare(prepared->loaded.batch);
-  WEIR_ASSIGN_OR_RETURN(prepared->pull,
-                        worker_.store->StartPull(step, PullKind::kTraining, prepared->lookup.pulls()));
-  prepared->step = step;
-  return true;
+Status TrainingStep::Begin(int64_t step) {
+  next_step_ = step;
+  return PrepareAhead(1);
 }
 
-Result<StepResult> TrainingStep::Run(bool is_last, bool stop_asked) {
+Status TrainingStep::PrepareAhead(size_t steps) {
+  while (ahead_.size() < steps && next_step_ <= last_step_ && !data_ended_) {
+    std::unique_ptr<PreparedStep> prepared = std::move(free_);
+    if (!prepared) prepared = std::make_unique<PreparedStep>(*worker_.features, TableDims(*worker_.job));
+    WEIR_ASSIGN_OR_RETURN(bool more, loader_->Next(&prepared->loaded));
+    data_ended_ = !more;
+    if (!more) break;
+    prepared->step = next_step_;
+    prepared->lookup.Prepare(prepared->loaded.batch);
+    WEIR_ASSIGN_OR_RETURN(prepared->pull,
+                          worker_.store->StartPull(next_step_, PullKind::kTraining, prepared->lookup.pulls()));
+    ++next_step_;
+    ahead_.push_back(std::move(prepared));
+  }
+  return Status();
+}
+
+Result<StepResult> TrainingStep::Run(bool stop_asked) {
   CHECK(has_next()) << "a step was run past the end of the data";
-  std::swap(now_, before_);
+  free_ = std::move(before_);
+  before_ = std::move(ahead_.front());
+  ahead_.pop_front();
   PreparedStep& step = *before_;
   const Batch& batch = step.loaded.batch;
 
@@ -78,9 +92,9 @@ Result<StepResult> TrainingStep::Run(bool is_last, bool stop_asked) {
   pooled_.resize(batch.num_samples * worker_.features->pooled_dim);
   step.lookup.Pool(pooled_.data());
 
-  // The next batch's pull is under way while this one is computed; its owner answers once this step is applied.
-  now_->step = 0;
-  if (!is_last) WEIR_RETURN_IF_ERROR(Prepare(step.step + 1, now_.get()).status());
+  // The next batches' pulls are under way while this one is computed; owners answer the next one's once this step is
+  // applied, or before, as the job's staleness says.
+  WEIR_RETURN_IF_ERROR(PrepareAhead(steps_ahead_));
 
   WEIR_ASSIGN_OR_RETURN(torch::Tensor pooled_gradient, ForwardBackward(controls[kWeight]));
 

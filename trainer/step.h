@@ -1,7 +1,8 @@
-// TrainingStep: one synchronous step, from a batch to trained rows and dense parameters.
+// TrainingStep: one step, from a batch to trained rows and dense parameters.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,7 +20,7 @@ namespace weir {
 struct PreparedStep {
   PreparedStep(const FeatureSet& features, const std::vector<int>& dims) : lookup(features, dims) {}
 
-  int64_t step = 0;  // 0: holds no batch
+  int64_t step = 0;
   StepBatch loaded;
   Lookup lookup;
   PullTicket pull = 0;
@@ -41,36 +42,40 @@ struct StepResult {
 // One thread. Loss: the weighted sum of the samples' logloss over the step's total weight over all workers.
 class TrainingStep {
  public:
-  // `loader` gives this worker's batches.
-  TrainingStep(const Worker& worker, Loader* loader);
-  // Gives up the pull of a step that was prepared and will not be run.
+  // `loader` gives this worker's batches. Steps past `last_step` are not prepared.
+  TrainingStep(const Worker& worker, Loader* loader, int64_t last_step);
+  // Gives up the pulls of steps that were prepared and will not be run.
   ~TrainingStep();
 
-  // Loads the batch of the first step and starts its pull; false when there is none left.
-  Result<bool> Begin(int64_t step);
+  // Loads the batch of the first step and starts its pull.
+  Status Begin(int64_t step);
 
-  // Trains the step that is prepared and prepares the one after it, unless `is_last`. `stop_asked` is this worker's wish
-  // to stop. The same call on every worker.
-  Result<StepResult> Run(bool is_last, bool stop_asked);
+  // Trains the first step that is prepared, and has as many prepared as the job's staleness lets be in flight, at least
+  // one. `stop_asked` is this worker's wish to stop. The same call on every worker.
+  Result<StepResult> Run(bool stop_asked);
 
-  // The step that Run() would train; false after the data's end.
-  bool has_next() const { return now_->step != 0; }
-  int64_t next_step() const { return now_->step; }
+  // Whether there is a step for Run(); false after the data's end and the last step.
+  bool has_next() const { return !ahead_.empty(); }
   // What the last Run() trained.
   const StepBatch& trained() const { return before_->loaded; }
 
  private:
-  Result<bool> Prepare(int64_t step, PreparedStep* prepared);
+  Status PrepareAhead(size_t steps);
   // d loss / d pooled, [samples, pooled_dim], contiguous; fills logits_, loss_sum_ and the parameters' gradients.
   Result<torch::Tensor> ForwardBackward(double total_weight);
 
   const Worker worker_;
   Loader* const loader_;
-  std::unique_ptr<PreparedStep> now_;     // to be trained by the next Run()
-  std::unique_ptr<PreparedStep> before_;  // trained by the last one
-  std::vector<float> pooled_;             // [samples, pooled_dim]
-  std::vector<float> logits_;             // [samples]
-  double loss_sum_ = 0;                   // this worker's, of the last step
+  const int64_t last_step_;
+  const size_t steps_ahead_;  // kept prepared while one is computed
+  int64_t next_step_ = 0;     // to be prepared
+  bool data_ended_ = false;
+  std::deque<std::unique_ptr<PreparedStep>> ahead_;  // to be trained, in order
+  std::unique_ptr<PreparedStep> before_;             // trained by the last Run()
+  std::unique_ptr<PreparedStep> free_;               // its buffers serve the next batch
+  std::vector<float> pooled_;                        // [samples, pooled_dim]
+  std::vector<float> logits_;                        // [samples]
+  double loss_sum_ = 0;                              // this worker's, of the last step
   double weight_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "trainer/train.h"
 
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include <fmt/format.h>
@@ -94,12 +95,13 @@ Status Run::TrainSteps() {
   training_.set_complete(false);
   training_.set_stopped_early(false);
 
-  TrainingStep step(worker_, loader_.get());
-  WEIR_RETURN_IF_ERROR(step.Begin(step_ + 1).status());
+  const int64_t max_steps = job_.train().max_steps();
+  TrainingStep step(worker_, loader_.get(), max_steps > 0 ? max_steps : std::numeric_limits<int64_t>::max());
+  WEIR_RETURN_IF_ERROR(step.Begin(step_ + 1));
   rate_.emplace(*options_.clock);
   while (step.has_next() && !training_.complete()) {
     ++step_;
-    WEIR_ASSIGN_OR_RETURN(StepResult result, step.Run(AtMaxSteps(step_), options_.stop_asked()));
+    WEIR_ASSIGN_OR_RETURN(StepResult result, step.Run(options_.stop_asked()));
     AdvancePosition(step.trained());
     training_.set_samples_trained(training_.samples_trained() + step.trained().step_rows);
     rate_->StepDone(step.trained().step_rows);

@@ -26,15 +26,15 @@ struct TrainOptions {
 
 // What a run comes to; the same on every worker but for samples_per_s, which is rank 0's.
 struct TrainReport {
-  int64_t samples = 0;         // trained since the run's first start, over all workers
-  int64_t steps = 0;           // the last step
-  double samples_per_s = 0;    // of this process: from the end of its step 20 to the last push applied
+  int64_t samples = 0;            // trained since the run's first start, over all workers
+  int64_t steps = 0;              // the last step
+  double samples_per_s = 0;       // of this process: from the end of its step 20 to the last push applied
   std::optional<double> logloss;  // of the best evaluation; absent without data.eval
   std::optional<double> auc;
-  int64_t rows = 0;            // over all tables and owners
-  std::string checkpoint;      // the best with data.eval, else the last
-  bool complete = false;       // false when stopped on request
-  bool was_complete = false;   // nothing was trained: an earlier run had completed
+  int64_t rows = 0;           // over all tables and owners
+  std::string checkpoint;     // the best with data.eval, else the last
+  bool complete = false;      // false when stopped on request
+  bool was_complete = false;  // nothing was trained: an earlier run had completed
 };
 
 // job.output/checkpoints.

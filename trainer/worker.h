@@ -18,8 +18,8 @@ struct Worker {
   const Job* job = nullptr;  // resolved
   const FeatureSet* features = nullptr;
   Model* model = nullptr;
-  FlatParameters* parameters = nullptr;   // of model
-  DenseOptimizer* optimizer = nullptr;    // of parameters
+  FlatParameters* parameters = nullptr;  // of model
+  DenseOptimizer* optimizer = nullptr;   // of parameters
   EmbeddingStore* store = nullptr;
   Collective* collective = nullptr;
 };

@@ -169,7 +169,7 @@ Status RemoteStore::Calls::FinishPull(PullTicket ticket) {
   for (int server = 0; server < servers_->count(); ++server) {
     if (servers_->is_local(server)) call->ScatterLocalRows(server);
   }
-  set_applied(call->step - 1);
+  if (!options_.consistency.async) set_applied(call->step - 1 - options_.consistency.staleness);
   if (call->kind == PullKind::kTraining) pulled_[call->step] = call;
   return Status();
 }
@@ -207,8 +207,10 @@ Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables)
   const std::shared_ptr<PullCall> pulled = TakePulled(step, tables);
   if (!pulled) WEIR_RETURN_IF_ERROR(Split(tables, &push_partition_));
   const KeyPartition& partition = pulled ? pulled->partition : push_partition_;
-  // A worker that pushes without pulling must not run away from the others.
-  if (step - kStepsAheadMax > applied_) WEIR_RETURN_IF_ERROR(Drain(step - kStepsAheadMax));
+  // A worker that pushes without pulling, or whose pulls never wait, must not run away from the others.
+  if (step - kStepsAheadMax > applied_) {
+    WEIR_RETURN_IF_ERROR(Drain(step - (options_.consistency.async ? kStepsAheadMax / 2 : kStepsAheadMax)));
+  }
   PushMessage push;
   push.step = step;
   push.sequence = sequence_ + 1;
@@ -376,6 +378,9 @@ Result<StoreStats> RemoteStore::Stats() {
     for (size_t i = 0; i < std::min(stats.tables.size(), reply.stats.tables.size()); ++i) {
       stats.tables[i] += reply.stats.tables[i];
     }
+    const std::vector<int64_t>& rows = reply.stats.rows_by_staleness;
+    stats.rows_by_staleness.resize(std::max(stats.rows_by_staleness.size(), rows.size()));
+    for (size_t i = 0; i < rows.size(); ++i) stats.rows_by_staleness[i] += rows[i];
   }
   stats.bytes_sent = calls_->servers().bytes_sent();
   stats.bytes_received = calls_->servers().bytes_received();

@@ -27,6 +27,7 @@ Owner::Owner(OwnerOptions options)
               {fmt::format("server-{}", options_.server), shards_.end - shards_.begin}),
       merger_(options_.num_workers),
       step_pushes_(options_.num_workers),
+      rows_by_staleness_(kStepsAheadMax + 1),
       queue_(static_cast<size_t>(options_.num_workers) * (kRequestsMax + 8)),
       progress_ns_(SystemClock().SteadyNanos()),
       active_ns_(SystemClock().SteadyNanos()),
@@ -94,8 +95,11 @@ int64_t Owner::WaitNanos() const {
   return wait_ns;
 }
 
-int64_t Owner::NeededStep(const OwnerRequest& request) {
-  return request.type == MessageType::kPull ? request.step - 1 : request.step;
+int64_t Owner::NeededStep(const OwnerRequest& request) const {
+  if (request.type != MessageType::kPull) return request.step;
+  if (request.kind == PullKind::kEvaluation) return request.step - 1;
+  if (options_.consistency.async) return 0;
+  return std::max<int64_t>(request.step - 1 - options_.consistency.staleness, 0);
 }
 
 void Owner::Handle(OwnerRequest request) {
@@ -122,6 +126,8 @@ void Owner::Prefetch(const OwnerRequest& request) {
 }
 
 void Owner::HandlePush(OwnerRequest request) {
+  const int worker = request.worker;
+  const int64_t step = request.step;
   Result<bool> added = merger_.Add(request);
   if (!added.ok()) {
     if (request.done) request.done(added.status(), {});
@@ -131,16 +137,44 @@ void Owner::HandlePush(OwnerRequest request) {
     if (request.done) request.done(Status(), {});
     return;
   }
+  step_pushed_ = std::max(step_pushed_, step);
+  if (!options_.consistency.synchronous()) {
+    OwnerRequest& push = merger_.last(worker);
+    const Status status = ApplyAlone(&push);
+    if (!status.ok()) Fail(status);
+    // Lets its gradients go.
+    if (push.done) std::exchange(push.done, nullptr)(status, {});
+    if (!status.ok()) return;
+  }
   ApplySteps();
+}
+
+Status Owner::ApplyAlone(OwnerRequest* push) {
+  for (const TablePush& of_table : std::exchange(push->pushes, {})) {
+    if (of_table.keys.empty()) continue;
+    WEIR_RETURN_IF_ERROR(
+        tables_.Train(step_pushed_, of_table)
+            .Wrap(fmt::format("server {}, step {} of worker {}", options_.server, push->step, push->worker)));
+  }
+  return Status();
+}
+
+// Worker 0's clock counts, so that all servers take the step for as old.
+Status Owner::ApplyMerged(std::vector<OwnerRequest>* pushes) {
+  const int64_t unix_ms = (*pushes)[0].unix_ms;
+  if (!options_.consistency.synchronous()) {
+    tables_.EndStep(merger_.applied(), unix_ms);
+    return Status();
+  }
+  for (size_t w = 0; w < pushes->size(); ++w) step_pushes_[w] = std::move((*pushes)[w].pushes);
+  return tables_.Apply(merger_.applied(), step_pushes_, unix_ms)
+      .Wrap(fmt::format("server {}, step {}", options_.server, merger_.applied()));
 }
 
 void Owner::ApplySteps() {
   while (merger_.complete()) {
     std::vector<OwnerRequest> pushes = merger_.Take();
-    for (size_t w = 0; w < pushes.size(); ++w) step_pushes_[w] = std::move(pushes[w].pushes);
-    // Worker 0's clock, so that all servers take the step for as old.
-    const Status status = tables_.Apply(merger_.applied(), step_pushes_, pushes[0].unix_ms)
-                              .Wrap(fmt::format("server {}, step {}", options_.server, merger_.applied()));
+    const Status status = ApplyMerged(&pushes);
     if (!status.ok()) {
       Fail(status);
       for (OwnerRequest& push : pushes) {
@@ -190,7 +224,9 @@ void Owner::RunWaiting() {
 }
 
 Status Owner::CheckStep(const OwnerRequest& request) const {
-  if (NeededStep(request) == merger_.applied() || request.type == MessageType::kDrain) return Status();
+  if (request.type == MessageType::kDrain) return Status();
+  const int64_t last = request.type == MessageType::kPull ? request.step - 1 : request.step;
+  if (merger_.applied() <= last) return Status();
   return FailedPrecondition(
       fmt::format("{} of step {} by worker {}: step {} is applied already, and the rows before it "
                   "are gone",
@@ -204,6 +240,7 @@ void Owner::RunRequest(OwnerRequest* request) {
     switch (request->type) {
       case MessageType::kPull:
         status = Pull(*request);
+        if (request->kind == PullKind::kTraining) CountStaleness(*request);
         if (request->kind == PullKind::kEvaluation) NoteProgress();
         break;
       case MessageType::kSave:
@@ -216,6 +253,7 @@ void Owner::RunRequest(OwnerRequest* request) {
         for (int table = 0; table < tables_.num_tables(); ++table) reply.stats.rows += tables_.num_rows(table);
         reply.stats.bytes = tables_.bytes();
         for (int table = 0; table < tables_.num_tables(); ++table) reply.stats.tables.push_back(tables_.stats(table));
+        reply.stats.rows_by_staleness = rows_by_staleness_;
         break;
       case MessageType::kHello:
         merger_.Join(request->worker);
@@ -228,6 +266,13 @@ void Owner::RunRequest(OwnerRequest* request) {
     }
   }
   if (request->done) request->done(status, std::move(reply));
+}
+
+void Owner::CountStaleness(const OwnerRequest& request) {
+  int64_t rows = 0;
+  for (const TablePull& pull : request.pulls) rows += static_cast<int64_t>(pull.keys.size());
+  const int64_t unseen = std::clamp<int64_t>(request.step - 1 - merger_.applied(), 0, kStepsAheadMax);
+  rows_by_staleness_[unseen] += rows;
 }
 
 Status Owner::Pull(const OwnerRequest& request) {
@@ -252,7 +297,7 @@ Status Owner::Save(const OwnerRequest& request, OwnerReply* reply) {
 
 Status Owner::Load(const OwnerRequest& request) {
   WEIR_RETURN_IF_ERROR(merger_.StartAt(request.step));
-  applied_ = request.step;
+  applied_ = step_pushed_ = request.step;
   if (shards_.begin == shards_.end) return Status();
   if (!options_.row_files) return FailedPrecondition("this server was given no row files");
   const Status status =

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "embeddings/row_files.h"
 #include "embeddings/table_set.h"
+#include "param_server/consistency.h"
 #include "param_server/local_server.h"
 #include "param_server/server/step_merger.h"
 
@@ -24,6 +25,7 @@ struct OwnerOptions {
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
   RowFiles* row_files = nullptr;  // outlives the owner
+  Consistency consistency;
 };
 
 // Thread-safe. Requests run in the order they were submitted, save those that wait for a step, which run as soon as it
@@ -61,11 +63,15 @@ class Owner {
   void HandlePush(OwnerRequest request);
   void Prefetch(const OwnerRequest& request);
   // The step that must be applied before the request can run.
-  static int64_t NeededStep(const OwnerRequest& request);
+  int64_t NeededStep(const OwnerRequest& request) const;
   Status CheckStep(const OwnerRequest& request) const;
   void ApplySteps();
+  Status ApplyMerged(std::vector<OwnerRequest>* pushes);
+  // When not synchronous.
+  Status ApplyAlone(OwnerRequest* push);
   void RunWaiting();
   void RunRequest(OwnerRequest* request);
+  void CountStaleness(const OwnerRequest& request);
   Status Pull(const OwnerRequest& request);
   Status Save(const OwnerRequest& request, OwnerReply* reply);
   Status Load(const OwnerRequest& request);
@@ -78,6 +84,8 @@ class Owner {
   StepMerger merger_;
   std::vector<Waiting> waiting_;
   std::vector<std::vector<TablePush>> step_pushes_;
+  int64_t step_pushed_ = 0;                 // the greatest
+  std::vector<int64_t> rows_by_staleness_;  // rows of training pulls, by the steps they did not see
   BoundedQueue<OwnerRequest> queue_;
   std::atomic<int64_t> applied_ = 0;
   std::atomic<uint64_t> progress_ = 0;

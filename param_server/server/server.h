@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "embeddings/row_files.h"
 #include "embeddings/table_set.h"
+#include "param_server/consistency.h"
 #include "param_server/local_server.h"
 #include "param_server/protocol.h"
 #include "param_server/server_address.h"
@@ -29,6 +30,7 @@ struct ServerOptions {
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
   RowFiles* row_files = nullptr;  // outlives the server
+  Consistency consistency;
 };
 
 // Owns the rows of its virtual shards, one thread for them and one for sockets. Thread-safe. docs/protocol.md says what

@@ -133,9 +133,8 @@ Status Sessions::OnPush(const SessionPtr& session, Buffer payload) {
   // Sent again. The keys of its pull may be gone.
   if (header.sequence <= worker.pushes_seen) return Status();
   const auto pulled = worker.pulled.find(header.step);
-  WEIR_ASSIGN_OR_RETURN(PushMessage push,
-                        DecodePush(payload.span(), options_.formats,
-                                   pulled == worker.pulled.end() ? nullptr : &pulled->second->pull));
+  WEIR_ASSIGN_OR_RETURN(PushMessage push, DecodePush(payload.span(), options_.formats,
+                                                     pulled == worker.pulled.end() ? nullptr : &pulled->second->pull));
   if (push.worker != static_cast<uint32_t>(session->worker)) {
     return InvalidArgument(fmt::format("worker {} pushes as worker {}", session->worker, push.worker));
   }

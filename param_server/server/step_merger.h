@@ -11,7 +11,7 @@
 
 namespace weir {
 
-// Sync mode: a step is complete when every worker has pushed it; steps are taken in order, pushes in worker order.
+// A step is complete when every worker has pushed it; steps are taken in order, pushes in worker order.
 // Holds at most kStepsAheadMax pushes a worker. One thread.
 class StepMerger {
  public:
@@ -25,6 +25,9 @@ class StepMerger {
   // Takes a push and returns true; false if its sequence number was seen before (the push is left as it was). Errors:
   // FailedPrecondition (a gap in sequence or steps), ResourceExhausted (too far ahead).
   Result<bool> Add(OwnerRequest& push);
+
+  // The push of the worker that Add took last; valid until the next Take.
+  OwnerRequest& last(int worker) { return workers_[worker].pending.back(); }
 
   // Whether the step after applied() is complete; Take then hands it over and counts it as applied.
   bool complete() const;

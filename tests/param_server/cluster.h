@@ -245,12 +245,17 @@ inline RemoteStoreOptions TestStoreOptions(int worker, int num_workers, std::vec
 class Cluster {
  public:
   Cluster(int num_servers, int num_workers, RowFiles* row_files, double silence_s = 10, bool tcp_only = false,
-          std::vector<TableSpec> tables = TestTables())
-      : num_workers_(num_workers), colocated_(num_servers == 0), silence_s_(silence_s), tables_(std::move(tables)) {
+          std::vector<TableSpec> tables = TestTables(), Consistency consistency = {})
+      : num_workers_(num_workers),
+        colocated_(num_servers == 0),
+        silence_s_(silence_s),
+        tables_(std::move(tables)),
+        consistency_(consistency) {
     const int count = colocated_ ? num_workers : num_servers;
     for (int i = 0; i < count; ++i) {
       ServerOptions options = TestServerOptions(i, count, num_workers, row_files, silence_s);
       options.tables = tables_;
+      options.consistency = consistency_;
       auto server = Server::Start(std::move(options));
       EXPECT_TRUE(server.ok()) << server.status().ToString();
       addresses_.push_back((*server)->address());
@@ -262,6 +267,7 @@ class Cluster {
   RemoteStoreOptions StoreOptions(int worker) const {
     RemoteStoreOptions options = TestStoreOptions(worker, num_workers_, addresses_, silence_s_);
     options.tables = tables_;
+    options.consistency = consistency_;
     if (colocated_) {
       options.colocated = servers_[worker].get();
       options.colocated_index = worker;
@@ -283,6 +289,7 @@ class Cluster {
   const bool colocated_;
   const double silence_s_;
   const std::vector<TableSpec> tables_;
+  const Consistency consistency_;
   std::vector<ServerAddress> addresses_;
   std::vector<std::unique_ptr<Server>> servers_;
 };

@@ -175,7 +175,7 @@ TEST(MessageTest, FilesStatsHeartbeatAndErrorGoThrough) {
   EXPECT_EQ(files->folder, "/a b/c");
   ASSERT_EQ(files->files.size(), 2u);
   EXPECT_EQ(files->files[1].rows(), 12u);
-  const OwnerStats sent = {.rows = 5, .bytes = 6, .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}}};
+  const OwnerStats sent = {.rows = 5, .bytes = 6, .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}}, .rows_by_staleness = {7, 0, 2}};
   const Buffer stats = EncodeStats(sent);
   EXPECT_EQ(DecodeStats(stats.span())->bytes, 6);
   EXPECT_EQ(DecodeStats(stats.span())->tables, sent.tables);

@@ -82,7 +82,7 @@ features { name: "user" sparse { table: "usr" } }
 tables { name: "user" dim: 5000 }
 model { deepfm { hidden: [8, 0] dropout: 1 } }
 train { epoch: 2 batch_size: -1 }
-cluster { staleness: 2 async: true virtual_shards: 12 }
+cluster { staleness: 16 async: true virtual_shards: 12 }
 )",
                                     {"checkpoint.keep=1", "train.lenght=3"});
   EXPECT_THAT(error, HasSubstr("job.textproto:3:3: DataConfig has no field \"lable\" (did you mean \"label\"?)"));
@@ -97,8 +97,8 @@ cluster { staleness: 2 async: true virtual_shards: 12 }
   EXPECT_THAT(error, HasSubstr("model.deepfm.dropout is 1, expected less than 1"));
   EXPECT_THAT(error, HasSubstr("job.textproto:10:9: TrainConfig has no field \"epoch\" (did you mean \"epochs\"?)"));
   EXPECT_THAT(error, HasSubstr("train.batch_size is -1 samples, expected at least 1"));
-  EXPECT_THAT(error, HasSubstr("cluster.staleness is 2 steps, expected 0: other values are not supported so far"));
-  EXPECT_THAT(error, HasSubstr("cluster.async is true: not supported so far"));
+  EXPECT_THAT(error, HasSubstr("cluster.staleness is 16 steps, expected at most 15"));
+  EXPECT_THAT(error, HasSubstr("cluster.async is true and cluster.staleness is 16: expected one of the two modes"));
   EXPECT_THAT(error, HasSubstr("cluster.virtual_shards is 12, expected a power of two"));
   EXPECT_THAT(error, HasSubstr("job.textproto: output is required"));
   EXPECT_THAT(error, HasSubstr("override checkpoint.keep=1: checkpoint.keep is 1 checkpoints, expected at least 2"));

@@ -44,10 +44,10 @@ Result<std::string> Unpack(const std::vector<uint8_t>& bytes, int rank) {
   return Status(static_cast<StatusCode>(bytes[0]), text);
 }
 
-// The net's activations are allocated and freed each step: keeping their pages saves the kernel clearing them anew, a
-// sixth of a step's time. Costs at most the slack below in resident memory.
+// The net's activations and the frames of pulls and pushes are allocated and freed each step: keeping their pages saves
+// the kernel clearing them anew, a sixth of a step's time. Costs at most the slack below in resident memory.
 void KeepFreedMemory() {
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
 }
@@ -67,7 +67,6 @@ struct DenseHalf {
   std::unique_ptr<DenseOptimizer> optimizer;
 
   static Result<DenseHalf> Make(const Job& job, int threads) {
-    KeepFreedMemory();
     at::set_num_threads(threads);
     DenseHalf half;
     WEIR_ASSIGN_OR_RETURN(half.features, FeatureSet::FromJob(job));
@@ -78,20 +77,22 @@ struct DenseHalf {
     return half;
   }
 
-  Worker MakeWorker(const Job& job, EmbeddingStore* store, Collective* collective) {
+  Worker MakeWorker(const Job& job, EmbeddingStore* store, Collective* collective, Trace* trace) {
     return Worker{.job = &job,
                   .features = &features,
                   .model = model.get(),
                   .parameters = parameters.get(),
                   .optimizer = optimizer.get(),
                   .store = store,
-                  .collective = collective};
+                  .collective = collective,
+                  .trace = trace};
   }
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Ranks>> Ranks::Start(const std::string& command) {
+  KeepFreedMemory();
   std::unique_ptr<Ranks> ranks(new Ranks(command));
   if (MpiWorld::LaunchedByMpi()) {
     WEIR_ASSIGN_OR_RETURN(ranks->world_, MpiWorld::Start(kStartTimeoutNs));
@@ -120,16 +121,23 @@ Result<std::string> Ranks::ShareText(const std::function<Result<std::string>()>&
 
 Result<Job> Ranks::ShareJob(const std::function<Result<Job>()>& read) {
   WEIR_ASSIGN_OR_RETURN(std::string bytes, ShareText([&]() -> Result<std::string> {
-    WEIR_ASSIGN_OR_RETURN(Job job, read());
-    return job.SerializeAsString();
-  }));
+                          WEIR_ASSIGN_OR_RETURN(Job job, read());
+                          return job.SerializeAsString();
+                        }));
   Job job;
   if (!job.ParseFromString(bytes)) return Internal("the job that rank 0 sent could not be read");
   return job;
 }
 
 Status Ranks::Run(const Job& job, const WorkerMain& worker_main) {
+  if (job.train().trace()) {
+    WEIR_ASSIGN_OR_RETURN(trace_, RankTrace::Start(world_.get()));
+  }
   return world_ ? RunInWorld(job, worker_main) : RunAlone(job, worker_main);
+}
+
+Status Ranks::WriteTrace(const std::string& path) {
+  return trace_ ? trace_->Write(&LocalFileSystem(), path, who()) : Status();
 }
 
 Status Ranks::RunAlone(const Job& job, const WorkerMain& worker_main) {
@@ -143,7 +151,7 @@ Status Ranks::RunAlone(const Job& job, const WorkerMain& worker_main) {
   WEIR_ASSIGN_OR_RETURN(std::vector<TableSpec> tables, ReadTableSpecs(&LocalFileSystem(), job));
   std::unique_ptr<EmbeddingStore> store =
       MakeLocalStore(std::move(tables), job.cluster().virtual_shards(), row_files.get());
-  return worker_main(dense.MakeWorker(job, store.get(), collectives[0].get()), [](const char*, int64_t) {});
+  return worker_main(dense.MakeWorker(job, store.get(), collectives[0].get(), trace()), [](const char*, int64_t) {});
 }
 
 Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
@@ -167,6 +175,7 @@ Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
     ServerOptions options = MakeServerOptions(job, is_worker ? rank() : rank() - workers, workers, token);
     options.tables = *tables;
     options.row_files = row_files.get();
+    options.trace = trace();
     Result<std::unique_ptr<Server>> result = Server::Start(std::move(options));
     started = result.status().Wrap(who());
     if (result.ok()) {
@@ -255,7 +264,7 @@ Status Ranks::RunWorker(const Job& job, int workers, RemoteStoreOptions options,
   options.on_failure = [this](const Status& status) { Fail(status); };
   WEIR_ASSIGN_OR_RETURN(auto store, RemoteStore::Connect(std::move(options)));
 
-  WEIR_RETURN_IF_ERROR(worker_main(dense.MakeWorker(job, store.get(), collective.get()),
+  WEIR_RETURN_IF_ERROR(worker_main(dense.MakeWorker(job, store.get(), collective.get(), trace()),
                                    [&](const char* what, int64_t number) { watchdog.Mark(what, number); }));
 
   // Nobody leaves while another still needs rows; then worker 0 ends the servers.

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "embeddings/row_files.h"
+#include "launch/rank_trace.h"
 #include "param_server/client/remote_store.h"
 #include "param_server/server/server.h"
 #include "trainer/mpi_world.h"
@@ -41,6 +42,9 @@ class Ranks {
   // with a local store. Returns when all ranks are done, with the first error this rank met.
   Status Run(const Job& job, const WorkerMain& worker_main);
 
+  // With train.trace: writes the traces of all ranks to a file, on rank 0. After Run, on all ranks.
+  Status WriteTrace(const std::string& path);
+
   // Peak resident memory, summed over all ranks. After Run, on all ranks.
   Result<int64_t> TotalPeakRssBytes();
 
@@ -59,6 +63,7 @@ class Ranks {
   // The addresses of all servers, in order; or the error of the first rank whose server did not start, on all ranks.
   Result<std::vector<ServerAddress>> ShareAddresses(const Status& started, const std::string& mine);
   ServerOptions MakeServerOptions(const Job& job, int server, int workers, const JobToken& token) const;
+  Trace* trace() const { return trace_ ? trace_->trace() : nullptr; }
   bool BindsEverywhere(const Job& job) const;
   int WorkersOnThisHost(int workers) const;
   // An error that all ranks know and `origin` will report.
@@ -69,7 +74,8 @@ class Ranks {
   [[noreturn]] void Fail(const Status& status) const;
 
   const std::string command_;
-  std::unique_ptr<MpiWorld> world_;  // null without MPI
+  std::unique_ptr<MpiWorld> world_;   // null without MPI
+  std::unique_ptr<RankTrace> trace_;  // null without train.trace
   std::string role_ = "the only process";
   int reported_by_ = -1;  // the rank that reports an error which all know
 };

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
+#include "base/clock.h"
 #include "trainer/metrics.h"
 
 namespace weir {
@@ -34,8 +35,8 @@ double LossAndGradient(std::span<const float> logits, const Batch& batch, double
   return loss_sum;
 }
 
-// Pulls under way while a batch is computed (docs/consistency.md).
-size_t StepsAhead(const ClusterConfig& cluster) {
+// Pulls that may be under way while a batch is computed (docs/consistency.md).
+size_t StepsAheadMax(const ClusterConfig& cluster) {
   constexpr size_t kAsync = 2;
   return cluster.async() ? kAsync : std::max(1, cluster.staleness());
 }
@@ -46,7 +47,11 @@ enum Control { kWeight, kPreviousLoss, kPreviousWeight, kStopAsked, kNumControls
 }  // namespace
 
 TrainingStep::TrainingStep(const Worker& worker, Loader* loader, int64_t last_step)
-    : worker_(worker), loader_(loader), last_step_(last_step), steps_ahead_(StepsAhead(worker.job->cluster())) {}
+    : worker_(worker),
+      track_{worker.trace, worker.trace != nullptr ? worker.trace->AddTrack("step") : 0},
+      loader_(loader),
+      last_step_(last_step),
+      steps_ahead_max_(StepsAheadMax(worker.job->cluster())) {}
 
 TrainingStep::~TrainingStep() {
   for (const auto& prepared : ahead_) worker_.store->CancelPull(prepared->pull);
@@ -61,11 +66,18 @@ Status TrainingStep::PrepareAhead(size_t steps) {
   while (ahead_.size() < steps && next_step_ <= last_step_ && !data_ended_) {
     std::unique_ptr<PreparedStep> prepared = std::move(free_);
     if (!prepared) prepared = std::make_unique<PreparedStep>(*worker_.features, TableDims(*worker_.job));
-    WEIR_ASSIGN_OR_RETURN(bool more, loader_->Next(&prepared->loaded));
-    data_ended_ = !more;
-    if (!more) break;
+    {
+      const TraceSpan span(track_, "load", next_step_);
+      WEIR_ASSIGN_OR_RETURN(bool more, loader_->Next(&prepared->loaded));
+      data_ended_ = !more;
+    }
+    if (data_ended_) break;
     prepared->step = next_step_;
-    prepared->lookup.Prepare(prepared->loaded.batch);
+    {
+      const TraceSpan span(track_, "distinct", next_step_);
+      prepared->lookup.Prepare(prepared->loaded.batch);
+    }
+    const TraceSpan span(track_, "start pull", next_step_);
     WEIR_ASSIGN_OR_RETURN(prepared->pull,
                           worker_.store->StartPull(next_step_, PullKind::kTraining, prepared->lookup.pulls()));
     ++next_step_;
@@ -85,12 +97,18 @@ Result<StepResult> TrainingStep::Run(bool stop_asked) {
   // The step's total weight scales every gradient, so all workers must know it before the backward pass.
   double weight = std::accumulate(batch.weights.begin(), batch.weights.end(), 0.0);
   double controls[kNumControls] = {weight, loss_sum_, weight_, stop_asked ? 1.0 : 0.0};
-  WEIR_RETURN_IF_ERROR(worker_.collective->AllReduceSum(std::span<double>(controls)));
+  {
+    const TraceSpan span(track_, "sum weights", step.step);
+    WEIR_RETURN_IF_ERROR(worker_.collective->AllReduceSum(std::span<double>(controls)));
+  }
 
   // Rows arrive and are pooled to the matrix that the net reads.
-  WEIR_RETURN_IF_ERROR(worker_.store->FinishPull(step.pull));
-  pooled_.resize(batch.num_samples * worker_.features->pooled_dim);
-  step.lookup.Pool(pooled_.data());
+  WEIR_RETURN_IF_ERROR(WaitForRows(step));
+  {
+    const TraceSpan span(track_, "pool", step.step);
+    pooled_.resize(batch.num_samples * worker_.features->pooled_dim);
+    step.lookup.Pool(pooled_.data());
+  }
 
   // The next batches' pulls are under way while this one is computed; owners answer the next one's once this step is
   // applied, or before, as the job's staleness says.
@@ -99,12 +117,10 @@ Result<StepResult> TrainingStep::Run(bool stop_asked) {
   WEIR_ASSIGN_OR_RETURN(torch::Tensor pooled_gradient, ForwardBackward(controls[kWeight]));
 
   // Rows: one gradient per distinct key goes to its owner, who sums over workers and applies the rule.
-  std::span<const TablePush> pushes = step.lookup.Gradients(pooled_gradient.data_ptr<float>());
-  WEIR_RETURN_IF_ERROR(worker_.store->Push(step.step, pushes));
+  WEIR_RETURN_IF_ERROR(PushRows(pooled_gradient.data_ptr<float>()));
 
   // Dense parameters: gradients are summed over workers, then each applies the same rule to the same values.
-  WEIR_RETURN_IF_ERROR(worker_.collective->AllReduceSum(worker_.parameters->gradients()));
-  worker_.optimizer->Step(step.step, worker_.parameters->values(), worker_.parameters->gradients());
+  WEIR_RETURN_IF_ERROR(TrainDense(step.step));
 
   weight_ = weight;
   return StepResult{.previous_loss_sum = controls[kPreviousLoss],
@@ -115,7 +131,47 @@ Result<StepResult> TrainingStep::Run(bool stop_asked) {
                     .weights = batch.weights};
 }
 
+// The more pulls are in flight, the older are the rows they read: there are only as many as the wait for rows calls
+// for.
+Status TrainingStep::WaitForRows(const PreparedStep& step) {
+  constexpr int64_t kWindowSteps = 16;
+  constexpr int64_t kWaitShare = 10;  // of a window's time: a tenth
+  const TraceSpan span(track_, "wait for rows", step.step);
+  const int64_t begin_ns = SystemClock().SteadyNanos();
+  WEIR_RETURN_IF_ERROR(worker_.store->FinishPull(step.pull));
+  const int64_t now_ns = SystemClock().SteadyNanos();
+  window_waited_ns_ += now_ns - begin_ns;
+  if (++window_steps_ < kWindowSteps) return Status();
+  const bool waits = window_waited_ns_ * kWaitShare > now_ns - window_begin_ns_;
+  if (waits && window_begin_ns_ != 0) steps_ahead_ = std::min(steps_ahead_ + 1, steps_ahead_max_);
+  window_begin_ns_ = now_ns;
+  window_steps_ = window_waited_ns_ = 0;
+  return Status();
+}
+
+Status TrainingStep::PushRows(const float* pooled_gradient) {
+  PreparedStep& step = *before_;
+  std::span<const TablePush> pushes;
+  {
+    const TraceSpan span(track_, "sum gradients of rows", step.step);
+    pushes = step.lookup.Gradients(pooled_gradient);
+  }
+  const TraceSpan span(track_, "push", step.step);
+  return worker_.store->Push(step.step, pushes);
+}
+
+Status TrainingStep::TrainDense(int64_t step) {
+  {
+    const TraceSpan span(track_, "all-reduce", step);
+    WEIR_RETURN_IF_ERROR(worker_.collective->AllReduceSum(worker_.parameters->gradients()));
+  }
+  const TraceSpan span(track_, "dense optimizer", step);
+  worker_.optimizer->Step(step, worker_.parameters->values(), worker_.parameters->gradients());
+  return Status();
+}
+
 Result<torch::Tensor> TrainingStep::ForwardBackward(double total_weight) {
+  const TraceSpan span(track_, "forward and backward", before_->step);
   Batch& batch = before_->loaded.batch;
   const int64_t samples = batch.num_samples;
   const int64_t pooled_dim = worker_.features->pooled_dim;

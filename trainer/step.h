@@ -50,8 +50,8 @@ class TrainingStep {
   // Loads the batch of the first step and starts its pull.
   Status Begin(int64_t step);
 
-  // Trains the first step that is prepared, and has as many prepared as the job's staleness lets be in flight, at least
-  // one. `stop_asked` is this worker's wish to stop. The same call on every worker.
+  // Trains the first step that is prepared, and prepares those after it: one, or as many up to the job's staleness as
+  // hide the wait for their rows. `stop_asked` is this worker's wish to stop. The same call on every worker.
   Result<StepResult> Run(bool stop_asked);
 
   // Whether there is a step for Run(); false after the data's end and the last step.
@@ -61,14 +61,24 @@ class TrainingStep {
 
  private:
   Status PrepareAhead(size_t steps);
+  Status WaitForRows(const PreparedStep& step);
+  // pooled_gradient: as ForwardBackward gave it.
+  Status PushRows(const float* pooled_gradient);
+  Status TrainDense(int64_t step);
   // d loss / d pooled, [samples, pooled_dim], contiguous; fills logits_, loss_sum_ and the parameters' gradients.
   Result<torch::Tensor> ForwardBackward(double total_weight);
 
   const Worker worker_;
+  const TraceTrack track_;
   Loader* const loader_;
   const int64_t last_step_;
-  const size_t steps_ahead_;  // kept prepared while one is computed
-  int64_t next_step_ = 0;     // to be prepared
+  const size_t steps_ahead_max_;
+  size_t steps_ahead_ = 1;  // kept prepared while one is computed
+  // Since steps_ahead_ was last looked at.
+  int64_t window_steps_ = 0;
+  int64_t window_begin_ns_ = 0;
+  int64_t window_waited_ns_ = 0;
+  int64_t next_step_ = 0;  // to be prepared
   bool data_ended_ = false;
   std::deque<std::unique_ptr<PreparedStep>> ahead_;  // to be trained, in order
   std::unique_ptr<PreparedStep> before_;             // trained by the last Run()

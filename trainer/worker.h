@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "base/trace.h"
 #include "batch/feature.h"
 #include "embeddings/store.h"
 #include "models/flat_parameters.h"
@@ -22,6 +23,7 @@ struct Worker {
   DenseOptimizer* optimizer = nullptr;   // of parameters
   EmbeddingStore* store = nullptr;
   Collective* collective = nullptr;
+  Trace* trace = nullptr;  // null: none is kept
 };
 
 }  // namespace weir

@@ -21,6 +21,7 @@ bool Waits(MessageType type) {
 
 Owner::Owner(OwnerOptions options)
     : options_(std::move(options)),
+      track_{options_.trace, options_.trace != nullptr ? options_.trace->AddTrack("rows of the server") : 0},
       shards_{ShardBegin(options_.server, options_.num_servers, options_.virtual_shards),
               ShardBegin(options_.server + 1, options_.num_servers, options_.virtual_shards)},
       tables_(options_.tables, options_.virtual_shards,
@@ -150,6 +151,7 @@ void Owner::HandlePush(OwnerRequest request) {
 }
 
 Status Owner::ApplyAlone(OwnerRequest* push) {
+  const TraceSpan span(track_, "apply", push->step);
   for (const TablePush& of_table : std::exchange(push->pushes, {})) {
     if (of_table.keys.empty()) continue;
     WEIR_RETURN_IF_ERROR(
@@ -166,6 +168,7 @@ Status Owner::ApplyMerged(std::vector<OwnerRequest>* pushes) {
     tables_.EndStep(merger_.applied(), unix_ms);
     return Status();
   }
+  const TraceSpan span(track_, "apply", merger_.applied());
   for (size_t w = 0; w < pushes->size(); ++w) step_pushes_[w] = std::move((*pushes)[w].pushes);
   return tables_.Apply(merger_.applied(), step_pushes_, unix_ms)
       .Wrap(fmt::format("server {}, step {}", options_.server, merger_.applied()));
@@ -276,6 +279,7 @@ void Owner::CountStaleness(const OwnerRequest& request) {
 }
 
 Status Owner::Pull(const OwnerRequest& request) {
+  const TraceSpan span(track_, "pull", request.step);
   for (const TablePull& pull : request.pulls) {
     WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, pull.keys, pull.rows)
                              .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));

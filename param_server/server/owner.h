@@ -10,6 +10,7 @@
 
 #include "base/bounded_queue.h"
 #include "base/status.h"
+#include "base/trace.h"
 #include "embeddings/row_files.h"
 #include "embeddings/table_set.h"
 #include "param_server/consistency.h"
@@ -26,6 +27,7 @@ struct OwnerOptions {
   std::vector<TableSpec> tables;
   RowFiles* row_files = nullptr;  // outlives the owner
   Consistency consistency;
+  Trace* trace = nullptr;  // outlives the owner; null: none is kept
 };
 
 // Thread-safe. Requests run in the order they were submitted, save those that wait for a step, which run as soon as it
@@ -79,6 +81,7 @@ class Owner {
   Status failure() const;
 
   const OwnerOptions options_;
+  const TraceTrack track_;
   const ShardRange shards_;
   TableSet tables_;  // owner thread, as are merger_, waiting_
   StepMerger merger_;

@@ -59,6 +59,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   owner.tables = std::move(options.tables);
   owner.row_files = options.row_files;
   owner.consistency = options.consistency;
+  owner.trace = options.trace;
   auto parts = std::make_unique<Parts>(std::move(owner), std::move(sessions));
   WEIR_RETURN_IF_ERROR(parts->owner.disk_status());
   WEIR_RETURN_IF_ERROR(parts->sessions.Start());

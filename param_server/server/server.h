@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/trace.h"
 #include "embeddings/row_files.h"
 #include "embeddings/table_set.h"
 #include "param_server/consistency.h"
@@ -31,6 +32,7 @@ struct ServerOptions {
   std::vector<TableSpec> tables;
   RowFiles* row_files = nullptr;  // outlives the server
   Consistency consistency;
+  Trace* trace = nullptr;  // outlives the server; null: none is kept
 };
 
 // Owns the rows of its virtual shards, one thread for them and one for sockets. Thread-safe. docs/protocol.md says what

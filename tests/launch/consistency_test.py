@@ -54,6 +54,27 @@ class Consistency(unittest.TestCase):
                 self.assertEqual(done["steps"], STEPS)
                 self.assertEqual(done["samples"], 4 * 3200)
 
+    def test_a_trace_shows_every_rank_and_stage(self):
+        with runs.Workspace(runs.DLRM) as space:
+            self.train(space, "traced", "train.trace=true", "train.max_steps=30", workers=2, servers=1)
+            with open(space.path("traced") + "/trace.json", encoding="utf-8") as file:
+                events = json.load(file)
+            names = {event["args"]["name"]: event["pid"] for event in events
+                     if event["ph"] == "M" and event["name"] == "process_name"}
+            self.assertEqual(sorted(names.values()), [0, 1, 2])
+            spans = [event for event in events if event["ph"] == "X"]
+            for rank in (0, 1):
+                for stage in ("load", "distinct", "start pull", "wait for rows", "pool", "forward and backward",
+                              "sum gradients of rows", "push", "all-reduce", "dense optimizer"):
+                    steps = {span["args"]["step"] for span in spans if span["pid"] == rank and span["name"] == stage}
+                    self.assertGreaterEqual(steps, set(range(1, 31)), f"rank {rank}: {stage}")
+            applied = {span["args"]["step"]: span["ts"] for span in spans if span["pid"] == 2 and span["name"] == "apply"}
+            self.assertEqual(set(applied), set(range(1, 31)))
+            # One clock: a step's rows are waited for until its pull is served, after the step before was applied.
+            for span in spans:
+                if span["name"] == "wait for rows" and span["args"]["step"] > 1:
+                    self.assertGreater(span["ts"] + span["dur"], applied[span["args"]["step"] - 1])
+
     def test_one_process_is_never_stale(self):
         with runs.Workspace(runs.DLRM) as space:
             plain = runs.train(space, "plain", "train.max_steps=40")

@@ -15,7 +15,7 @@ namespace weir {
 class Trace {
  public:
   // `clock` outlives the trace.
-  explicit Trace(int64_t spans_max = 50'000, const Clock* clock = &SystemClock());
+  explicit Trace(int64_t spans_max = 20'000, const Clock* clock = &SystemClock());
 
   // A line of the picture, for one thread at a time.
   int AddTrack(std::string name);

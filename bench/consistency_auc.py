@@ -2,14 +2,14 @@
 
     python3 bench/consistency_auc.py examples/frappe/deepfm.textproto data.train.uri=... data.eval.uri=... [field=value ...]
 
-Each run has 2 workers and 2 servers under mpirun; --seeds and --output say how many and where they write.
+Each run has 2 workers and 2 servers under mpirun and writes to a temporary folder; --seeds says how many runs a row has.
 """
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
+import tempfile
 
 MODES = {
     "synchronous": [],
@@ -26,20 +26,23 @@ def parse():
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--weir", default="build/weir")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--output", default="output/consistency_auc")
     return parser.parse_args()
 
 
 def run(arguments, overrides):
-    shutil.rmtree(arguments.output, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="weir-consistency-") as folder:
+        return run_in(os.path.join(folder, "run"), arguments, overrides)
+
+
+def run_in(output, arguments, overrides):
     command = ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", "4", arguments.weir, "train", arguments.job,
-               f"output={arguments.output}", "cluster.servers=2", *arguments.overrides, *overrides]
+               f"output={output}", "cluster.servers=2", *arguments.overrides, *overrides]
     environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}")
     unseen = None
-    with open(os.path.join(arguments.output, "metrics.jsonl"), encoding="utf-8") as lines:
+    with open(os.path.join(output, "metrics.jsonl"), encoding="utf-8") as lines:
         for line in lines:
             record = json.loads(line)
             if record["kind"] == "staleness":
@@ -58,7 +61,6 @@ def main():
             unseen = [steps for _, steps in runs if steps is not None]
             print(f"| {mode} | {wire} | {statistics.mean(aucs):.5f} | {min(aucs):.5f} | {max(aucs):.5f} | "
                   f"{statistics.mean(unseen) if unseen else 0:.2f} |", flush=True)
-    shutil.rmtree(arguments.output, ignore_errors=True)
 
 
 if __name__ == "__main__":

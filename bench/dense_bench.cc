@@ -96,6 +96,7 @@ class DenseNet {
 
 void RunWorker() {
   // As a worker does (launch/ranks.cc).
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
   at::set_num_threads(1);

@@ -19,7 +19,7 @@
 
 namespace weir {
 
-// Used by the owner thread alone.
+// One thread at a time; tables of one owner may be used side by side as TableSet says.
 class OwnedTable {
  public:
   // memory: the owner's, outlives the table.

@@ -38,7 +38,10 @@ char* SlabPool::TakeFree() {
 
 char* SlabPool::TakeReady(std::unique_lock<std::mutex>* lock) {
   if (!preparer_.joinable()) preparer_ = std::thread(&SlabPool::Prepare, this);
+  ++waiting_;
+  changed_.notify_all();
   changed_.wait(*lock, [this] { return !ready_.empty(); });
+  --waiting_;
   char* block = ready_.back();
   ready_.pop_back();
   changed_.notify_all();
@@ -48,7 +51,7 @@ char* SlabPool::TakeReady(std::unique_lock<std::mutex>* lock) {
 void SlabPool::Prepare() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return ends_ || static_cast<int64_t>(ready_.size()) < ReadyMax(); });
+    changed_.wait(lock, [this] { return ends_ || static_cast<int64_t>(ready_.size()) < std::max(ReadyMax(), waiting_); });
     if (ends_) return;
     char* block = TakeFree();
     preparing_ = 1;

@@ -54,6 +54,7 @@ class SlabPool {
   std::vector<char*> free_;
   std::vector<char*> ready_;  // zeroed, on huge pages
   int64_t preparing_ = 0;     // blocks in the thread's hands
+  int64_t waiting_ = 0;       // takers, who get one even if the pool has become small meanwhile
   bool ends_ = false;
   std::thread preparer_;
 };

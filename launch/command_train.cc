@@ -68,10 +68,9 @@ Status TrainOnRanks(Ranks& ranks, const CommandLine& line) {
     WEIR_ASSIGN_OR_RETURN(report, Train(worker, options));
     return Status();
   }));
-  WEIR_RETURN_IF_ERROR(ranks.WriteTrace(JoinPath(job.output(), "trace.json")));
   WEIR_ASSIGN_OR_RETURN(int64_t peak_rss_bytes, ranks.TotalPeakRssBytes());
   if (ranks.rank() == 0) std::cout << ReportLine(report, peak_rss_bytes) << std::endl;
-  return Status();
+  return ranks.WriteTrace(JoinPath(job.output(), "trace.json"));
 }
 
 }  // namespace

@@ -16,12 +16,13 @@ namespace weir {
 class RankTrace {
  public:
   // Compares clocks: ranks of rank 0's host share its clock, those of others are set to it at the end of a barrier, to
-  // within a tenth of a millisecond. world: null without MPI.
+  // within about a millisecond. world: null without MPI.
   static Result<std::unique_ptr<RankTrace>> Start(MpiWorld* world);
 
   Trace* trace() { return &trace_; }
 
-  // Rank 0 writes the file, a JSON array of events of all ranks; `who` names this one.
+  // Rank 0 writes the file, a JSON array of events of all ranks; `who` names this one. Each rank holds the events of all
+  // for a moment. Not being able to write the file is only logged.
   Status Write(FileSystem* file_system, const std::string& path, const std::string& who);
 
  private:

@@ -23,9 +23,11 @@ Result<std::string> BroadcastString(Collective& collective, const std::string& m
   return std::string(bytes.begin(), bytes.end());
 }
 
-// Where rows are has no influence on them: a disk, and how much memory stands before it, may change.
-Job WithoutDisks(Job job) {
+// Where rows are has no influence on them: a disk, and how much memory stands before it, may change. How they travel
+// may too, as it may in cluster.wire.
+Job WithoutPlaces(Job job) {
   for (TableConfig& table : *job.mutable_tables()) {
+    table.clear_wire();
     if (!table.has_disk()) continue;
     table.clear_disk();
     table.clear_memory();
@@ -34,8 +36,8 @@ Job WithoutDisks(Job job) {
 }
 
 // The order of samples and the meaning of rows and parameters hang on these; a run cannot go on under others.
-Status CheckSameJob(const Job& committed_with_disks, const Job& now_with_disks) {
-  const Job committed = WithoutDisks(committed_with_disks), now = WithoutDisks(now_with_disks);
+Status CheckSameJob(const Job& committed_with_places, const Job& now_with_places) {
+  const Job committed = WithoutPlaces(committed_with_places), now = WithoutPlaces(now_with_places);
   const std::array fields = {"features", "tables", "model", "optimizers"};
   std::vector<const google::protobuf::FieldDescriptor*> compared;
   for (const char* name : fields) compared.push_back(Job::descriptor()->FindFieldByName(name));

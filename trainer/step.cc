@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -55,6 +56,8 @@ TrainingStep::TrainingStep(const Worker& worker, Loader* loader, int64_t last_st
 
 TrainingStep::~TrainingStep() {
   for (const auto& prepared : ahead_) worker_.store->CancelPull(prepared->pull);
+  // A step that failed before its rows came.
+  if (before_) worker_.store->CancelPull(before_->pull);
 }
 
 Status TrainingStep::Begin(int64_t step) {
@@ -103,7 +106,7 @@ Result<StepResult> TrainingStep::Run(bool stop_asked) {
   }
 
   // Rows arrive and are pooled to the matrix that the net reads.
-  WEIR_RETURN_IF_ERROR(WaitForRows(step));
+  WEIR_RETURN_IF_ERROR(WaitForRows(&step));
   {
     const TraceSpan span(track_, "pool", step.step);
     pooled_.resize(batch.num_samples * worker_.features->pooled_dim);
@@ -133,12 +136,12 @@ Result<StepResult> TrainingStep::Run(bool stop_asked) {
 
 // The more pulls are in flight, the older are the rows they read: there are only as many as the wait for rows calls
 // for.
-Status TrainingStep::WaitForRows(const PreparedStep& step) {
+Status TrainingStep::WaitForRows(PreparedStep* step) {
   constexpr int64_t kWindowSteps = 16;
   constexpr int64_t kWaitShare = 10;  // of a window's time: a tenth
-  const TraceSpan span(track_, "wait for rows", step.step);
+  const TraceSpan span(track_, "wait for rows", step->step);
   const int64_t begin_ns = SystemClock().SteadyNanos();
-  WEIR_RETURN_IF_ERROR(worker_.store->FinishPull(step.pull));
+  WEIR_RETURN_IF_ERROR(worker_.store->FinishPull(std::exchange(step->pull, 0)));
   const int64_t now_ns = SystemClock().SteadyNanos();
   window_waited_ns_ += now_ns - begin_ns;
   if (++window_steps_ < kWindowSteps) return Status();

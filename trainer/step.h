@@ -23,7 +23,7 @@ struct PreparedStep {
   int64_t step = 0;
   StepBatch loaded;
   Lookup lookup;
-  PullTicket pull = 0;
+  PullTicket pull = 0;  // 0: none is under way
 };
 
 // What all workers know after a step.
@@ -61,7 +61,7 @@ class TrainingStep {
 
  private:
   Status PrepareAhead(size_t steps);
-  Status WaitForRows(const PreparedStep& step);
+  Status WaitForRows(PreparedStep* step);
   // pooled_gradient: as ForwardBackward gave it.
   Status PushRows(const float* pooled_gradient);
   Status TrainDense(int64_t step);

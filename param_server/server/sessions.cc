@@ -203,6 +203,7 @@ void Sessions::Leave(int index) {
   worker.attached = false;
   worker.left = true;
   worker.on_failure = nullptr;
+  worker.pulled.clear();
   OwnerRequest request;
   request.type = MessageType::kGoodbye;
   request.worker = index;

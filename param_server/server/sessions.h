@@ -42,7 +42,8 @@ struct SessionsOptions {
 };
 
 // Owns one I/O thread, on which everything runs that is not said to be thread-safe. Memory: at most 64 strangers of 4
-// KiB each, and per worker one frame being read, kRequestsMax requests and the keys of kStepsAheadMax + 1 pulls.
+// KiB each, and per worker one frame being read, kRequestsMax requests (a frame each, and twice that where values travel
+// in 16 bits, for their float32) and the keys of kStepsAheadMax + 1 pulls.
 class Sessions {
  public:
   // owner must outlive the sessions and be stopped before they are destroyed.

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <set>
 #include <thread>
 #include <vector>
@@ -30,6 +31,11 @@ TEST(ParallelForTest, RunsEachIndexOnceInPartsOfAtLeastTheGrain) {
       EXPECT_LE(small_parts, parts > 1 ? 0 : 1) << n << " by " << grain;
     }
   }
+}
+
+TEST(ParallelForTest, ThrowsWhatAPartThrows) {
+  EXPECT_THROW(ParallelFor(100, 1, [](int64_t, int64_t) { throw std::bad_alloc(); }), std::bad_alloc);
+  EXPECT_THROW(ParallelFor(1, 1, [](int64_t, int64_t) { throw std::bad_alloc(); }), std::bad_alloc);
 }
 
 #ifdef _OPENMP

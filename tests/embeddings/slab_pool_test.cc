@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -33,6 +34,28 @@ TEST(SlabPool, EndsWhileItsThreadPrepares) {
     SlabPool pool;
     for (int i = 0; i < blocks; ++i) pool.Take();
   }
+}
+
+// Around the size at which the pool begins to prepare blocks, so that what one thread gives back makes another's pool
+// small again.
+TEST(SlabPool, ThreadsTakeAndGiveBackSideBySide) {
+  SlabPool pool;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&pool, t] {
+      for (int round = 0; round < 150; ++round) {
+        std::vector<char*> blocks;
+        for (int i = 0; i <= (round + t) % 3; ++i) {
+          blocks.push_back(pool.Take());
+          EXPECT_EQ(*blocks.back(), 0);
+          *blocks.back() = 1;
+        }
+        for (char* block : blocks) pool.GiveBack(block);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(pool.bytes(), 0);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 find_package(Threads REQUIRED)
 # The thread sanitizer does not see how libgomp's threads wait for each other: with it, loops run on one thread.
-if(NOT WEIR_SANITIZE MATCHES "thread")
+if(NOT WEIR_SANITIZE MATCHES "thread" AND NOT WEIR_FUZZ)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
 endif()
 find_package(Protobuf 3.21 REQUIRED)

@@ -10,7 +10,8 @@
 
 namespace weir {
 
-void ParallelFor(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& run) {
+void ParallelFor(int64_t n, [[maybe_unused]] int64_t grain,
+                 const std::function<void(int64_t begin, int64_t end)>& run) {
   if (n <= 0) return;
 #ifdef _OPENMP
   const int64_t parts_max = std::min<int64_t>(omp_get_max_threads(), n / grain);

@@ -38,7 +38,7 @@ TEST(Crc32cTest, FastFormAgreesWithThePortableOne) {
   std::mt19937_64 random(7);
   std::vector<uint8_t> data(20000);
   for (uint8_t& byte : data) byte = static_cast<uint8_t>(random());
-  for (size_t size : {0, 1, 7, 8, 9, 63, 1023, 1024, 3071, 3072, 3073, 6144, 9999, 19990}) {
+  for (size_t size : {0, 1, 7, 8, 9, 63, 255, 256, 257, 511, 512, 513, 767, 768, 769, 1023, 1024, 3071, 3072, 3073, 6144, 9999, 19990}) {
     for (size_t offset : {0, 1, 3, 8}) {
       const auto start = static_cast<uint32_t>(random());
       EXPECT_EQ(ExtendCrc32c(start, data.data() + offset, size),

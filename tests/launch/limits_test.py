@@ -20,6 +20,18 @@ tables { name: "C3" dim: 4 admission { allow_list { path: "LIST" } } }
 """)
 
 
+def with_disk(space):
+    """The path of a job like space.job whose table C2 has a disk."""
+    with open(space.job, encoding="utf-8") as f:
+        job = f.read()
+    tables = 'tables { name: "C1" dim: 4 }\ntables {\n  name: "C2" dim: 4 memory: "8KiB"\n  disk { path: "%s" }\n}\n' \
+             'tables { name: "C3" dim: 4 }' % space.path("rows")
+    path = space.path("tiered.textproto")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(job.replace('tables { name: "C[1-3]" dim: 4 }', tables))
+    return path
+
+
 def lines(space, output, kind):
     with open(os.path.join(space.path(output), "metrics.jsonl"), encoding="utf-8") as f:
         return [line for line in map(json.loads, f) if line["kind"] == kind]
@@ -48,6 +60,18 @@ class Limits(unittest.TestCase):
                 self.assertEqual(lines(space, f"served{servers}", "tables")[-1]["C2/admitted"], tables["C2/admitted"])
             verified = runs.weir("checkpoint", "verify", alone["checkpoint"])
             self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+
+    def test_a_disk_gives_the_bits_of_memory(self):
+        with runs.Workspace(runs.DLRM + "cluster { virtual_shards: 4 }\n") as space:
+            in_memory = {workers: runs.train(space, f"memory{workers}", workers=workers, servers=1) for workers in (1, 2)}
+            space.job = with_disk(space)
+            for workers, servers in ((1, 1), (1, 3), (2, 1), (2, 3), (2, 0)):
+                name = f"disk{workers}-{servers}"
+                tiered = runs.train(space, name, workers=workers, servers=servers)
+                self.check_equal(in_memory[workers], tiered, f"{workers} workers, {servers} servers")
+                tables = lines(space, name, "tables")[-1]
+                self.assertGreater(tables["C2/disk_rows"], 50)
+                self.assertGreater(tables["C2/disk_hits"], 50)
 
     def test_stopped_and_resumed(self):
         with runs.Workspace(LIMITED) as space:

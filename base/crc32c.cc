@@ -159,10 +159,10 @@ uint32_t ExtendCrc32cPortable(uint32_t crc, const void* data, size_t size_bytes)
 uint32_t ExtendCrc32c(uint32_t crc, const void* data, size_t size_bytes) {
 #if defined(__x86_64__)
   static const bool has_vectors = HasVectors();
-  if (has_vectors && size_bytes >= kVectorsMin)
-    return ExtendVectors(crc, static_cast<const uint8_t*>(data), size_bytes);
   static const bool has_instruction = __builtin_cpu_supports("sse4.2");
-  if (has_instruction) return ExtendHardware(crc, static_cast<const uint8_t*>(data), size_bytes);
+  const auto* bytes = static_cast<const uint8_t*>(data);
+  if (has_vectors && size_bytes >= kVectorsMin) return ExtendVectors(crc, bytes, size_bytes);
+  if (has_instruction) return ExtendHardware(crc, bytes, size_bytes);
 #endif
   return ExtendCrc32cPortable(crc, data, size_bytes);
 }

@@ -27,7 +27,7 @@ int Trace::AddTrack(std::string name) {
 }
 
 void Trace::AddSpan(int track, const char* name, int64_t step, int64_t begin_ns, int64_t end_ns) {
-  const Span span = {name, begin_ns, end_ns, track, static_cast<int32_t>(step)};
+  const Span span = {name, begin_ns, end_ns, step, track};
   const std::lock_guard lock(mutex_);
   if (spans_.size() < spans_max_) {
     spans_.push_back(span);

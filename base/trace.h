@@ -11,7 +11,7 @@
 
 namespace weir {
 
-// Thread-safe. Holds the last spans_max spans: 32 bytes each.
+// Thread-safe. Holds the last spans_max spans: 40 bytes each.
 class Trace {
  public:
   // `clock` outlives the trace.
@@ -33,8 +33,8 @@ class Trace {
     const char* name = nullptr;
     int64_t begin_ns = 0;
     int64_t end_ns = 0;
+    int64_t step = 0;
     int32_t track = 0;
-    int32_t step = 0;
   };
 
   const size_t spans_max_;

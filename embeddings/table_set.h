@@ -38,8 +38,8 @@ struct OwnerShare {
 };
 
 // One owner thread, with one exception: the rows of different tables may be pulled and trained side by side, unless
-// has_disk(). Tables with a disk need not fit in memory, and every call that reads rows can then
-// fail; after an error other than AlreadyExists the set is of no more use.
+// has_disk(). Tables with a disk need not fit in memory, and every call that reads rows can then fail; after an error
+// other than AlreadyExists the set is of no more use.
 class TableSet {
  public:
   // Opens the folders of tables with a disk; when one cannot be used, disk_status() and every later call say so.

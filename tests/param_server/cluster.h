@@ -10,10 +10,12 @@
 #include <poll.h>
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -293,6 +295,21 @@ class Cluster {
   std::vector<ServerAddress> addresses_;
   std::vector<std::unique_ptr<Server>> servers_;
 };
+
+// Connects the stores of all workers and lets each do its work, on a thread of its own. Null where one did not connect.
+inline std::vector<std::unique_ptr<RemoteStore>> RunWorkers(
+    const Cluster& cluster, int num_workers, const std::function<void(int worker, RemoteStore* store)>& work) {
+  std::vector<std::unique_ptr<RemoteStore>> stores(num_workers);
+  std::vector<std::thread> threads;
+  for (int w = 0; w < num_workers; ++w) {
+    threads.emplace_back([&, w] {
+      stores[w] = cluster.Connect(w);
+      if (stores[w]) work(w, stores[w].get());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return stores;
+}
 
 // A TCP socket under the test's control.
 class RawSocket {

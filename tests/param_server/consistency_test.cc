@@ -111,25 +111,19 @@ TEST_F(ConsistencyTest, EveryPushIsAppliedOnceInEveryMode) {
       SCOPED_TRACE(
           fmt::format("staleness {} async {} servers {}", consistency.staleness, consistency.async, num_servers));
       auto cluster = MakeCluster(num_servers, kWorkers, consistency);
-      std::vector<std::unique_ptr<RemoteStore>> stores(kWorkers);
-      for (int w = 0; w < kWorkers; ++w) stores[w] = cluster->Connect(w);
-      std::vector<std::thread> workers;
-      for (int w = 0; w < kWorkers; ++w) {
-        workers.emplace_back([&, w] {
-          std::vector<uint64_t> keys;
-          for (int k = 0; k < kKeys; ++k) keys.push_back(k * 0x9e3779b97f4a7c15ULL);
-          std::vector<float> rows(kKeys), gradients(kKeys);
-          const TablePull pull = {0, keys, rows.data()};
-          const TablePush push = {0, keys, gradients.data()};
-          for (int64_t step = 1; step <= kLast; ++step) {
-            ASSERT_TRUE(stores[w]->Pull(step, PullKind::kTraining, std::span(&pull, 1)).ok());
-            for (int k = 0; k < kKeys; ++k) gradients[k] = static_cast<float>((step + w * 5 + k) % 7 - 3);
-            ASSERT_TRUE(stores[w]->Push(step, std::span(&push, 1)).ok());
-          }
-          EXPECT_TRUE(stores[w]->Drain(kLast).ok());
-        });
-      }
-      for (std::thread& worker : workers) worker.join();
+      auto stores = RunWorkers(*cluster, kWorkers, [&](int w, RemoteStore* store) {
+        std::vector<uint64_t> keys;
+        for (int k = 0; k < kKeys; ++k) keys.push_back(k * 0x9e3779b97f4a7c15ULL);
+        std::vector<float> rows(kKeys), gradients(kKeys);
+        const TablePull pull = {0, keys, rows.data()};
+        const TablePush push = {0, keys, gradients.data()};
+        for (int64_t step = 1; step <= kLast; ++step) {
+          ASSERT_TRUE(store->Pull(step, PullKind::kTraining, std::span(&pull, 1)).ok());
+          for (int k = 0; k < kKeys; ++k) gradients[k] = static_cast<float>((step + w * 5 + k) % 7 - 3);
+          ASSERT_TRUE(store->Push(step, std::span(&push, 1)).ok());
+        }
+        EXPECT_TRUE(store->Drain(kLast).ok());
+      });
       ASSERT_TRUE(stores[0]->Save(kLast, "end").ok());
       const SavedRows rows = files_.Rows("end");
       ASSERT_EQ(rows.size(), size_t{kKeys});

@@ -50,18 +50,11 @@ Outcome TrainOnServers(int num_servers, int num_workers, bool tcp_only = false) 
   Cluster cluster(num_servers, num_workers, &files, 10, tcp_only);
   Outcome outcome;
   outcome.seen.resize(num_workers);
-  std::vector<std::unique_ptr<RemoteStore>> stores(num_workers);
-  std::vector<std::thread> workers;
-  for (int w = 0; w < num_workers; ++w) {
-    workers.emplace_back([&, w] {
-      stores[w] = cluster.Connect(w);
-      if (!stores[w]) return;
-      outcome.seen[w] = Train(stores[w].get(), w, 1, kSteps);
-      const Status drained = stores[w]->Drain(kSteps);
-      EXPECT_TRUE(drained.ok()) << drained.ToString();
-    });
-  }
-  for (std::thread& worker : workers) worker.join();
+  auto stores = RunWorkers(cluster, num_workers, [&](int w, RemoteStore* store) {
+    outcome.seen[w] = Train(store, w, 1, kSteps);
+    const Status drained = store->Drain(kSteps);
+    EXPECT_TRUE(drained.ok()) << drained.ToString();
+  });
   if (::testing::Test::HasFailure()) return outcome;
   const auto saved = stores[0]->Save(kSteps, "end");
   EXPECT_TRUE(saved.ok()) << saved.status().ToString();

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <random>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -125,26 +124,19 @@ Outcome Train(const std::vector<TableSpec>& tables, int num_servers, int num_wor
   Cluster cluster(num_servers, num_workers, &files, 10, /*tcp_only=*/false, tables);
   Outcome outcome;
   outcome.seen.resize(num_workers);
-  std::vector<std::unique_ptr<RemoteStore>> stores(num_workers);
-  std::vector<std::thread> workers;
-  for (int w = 0; w < num_workers; ++w) {
-    workers.emplace_back([&, w] {
-      stores[w] = cluster.Connect(w);
-      ASSERT_TRUE(stores[w]);
-      for (int64_t step = 1; step <= kSteps; ++step) {
-        StepData data(kSeed, step, w, tables);
-        ASSERT_TRUE(stores[w]->Pull(step, PullKind::kTraining, data.pulls).ok());
-        for (const auto& rows : data.rows) outcome.seen[w].insert(outcome.seen[w].end(), rows.begin(), rows.end());
-        const std::vector<std::vector<uint64_t>> copies = data.keys;
-        if (!same_keys) {
-          for (TablePush& push : data.pushes) push.keys = copies[push.table];
-        }
-        ASSERT_TRUE(stores[w]->Push(step, data.pushes).ok());
+  auto stores = RunWorkers(cluster, num_workers, [&](int w, RemoteStore* store) {
+    for (int64_t step = 1; step <= kSteps; ++step) {
+      StepData data(kSeed, step, w, tables);
+      ASSERT_TRUE(store->Pull(step, PullKind::kTraining, data.pulls).ok());
+      for (const auto& rows : data.rows) outcome.seen[w].insert(outcome.seen[w].end(), rows.begin(), rows.end());
+      const std::vector<std::vector<uint64_t>> copies = data.keys;
+      if (!same_keys) {
+        for (TablePush& push : data.pushes) push.keys = copies[push.table];
       }
-      EXPECT_TRUE(stores[w]->Drain(kSteps).ok());
-    });
-  }
-  for (std::thread& worker : workers) worker.join();
+      ASSERT_TRUE(store->Push(step, data.pushes).ok());
+    }
+    EXPECT_TRUE(store->Drain(kSteps).ok());
+  });
   if (::testing::Test::HasFailure()) return outcome;
   EXPECT_TRUE(stores[0]->Save(kSteps, "end").ok());
   outcome.rows = files.Rows("end");

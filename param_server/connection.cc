@@ -22,11 +22,19 @@ Status SocketStatus(const asio::error_code& error) {
   return Unavailable(fmt::format("connection failed: {}", error.message()));
 }
 
+bool IsUnix(const Connection::Socket& socket) {
+  asio::error_code error;
+  const auto endpoint = socket.local_endpoint(error);
+  return !error && endpoint.protocol().family() == AF_UNIX;
+}
+
 }  // namespace
 
-Connection::Connection(Socket socket, const JobToken& token, int64_t payload_bytes_max)
+Connection::Connection(Socket socket, std::string peer, const JobToken& token, int64_t payload_bytes_max)
     : socket_(std::move(socket)),
+      peer_(std::move(peer)),
       token_(token),
+      may_break_(!IsUnix(socket_)),
       payload_bytes_max_(payload_bytes_max),
       last_heard_ns_(SystemClock().SteadyNanos()) {}
 
@@ -86,30 +94,33 @@ void Connection::OnPayload() {
   if (!closed_seen_) ReadHeader(0);
 }
 
-void Connection::Send(MessageType type, uint64_t request_id, uint32_t timeout_ms, Buffer payload) {
-  OutFrame frame{.header = {}, .payload = std::move(payload)};
-  EncodeHeader({.type = type,
-                .payload_bytes = frame.payload.size(),
-                .request_id = request_id,
-                .timeout_ms = timeout_ms,
-                .payload_crc32c = Crc32c(frame.payload.data(), frame.payload.size())},
-               token_, frame.header);
+void Connection::Send(std::shared_ptr<const Frame> frame, uint64_t acknowledged) {
+  OutFrame out{.header = {}, .frame = std::move(frame)};
+  EncodeHeader({.type = out.frame->type,
+                .payload_bytes = out.frame->payload.size(),
+                .request_id = out.frame->request_id,
+                .timeout_ms = out.frame->timeout_ms,
+                .payload_crc32c = out.frame->payload_crc32c,
+                .sequence = out.frame->sequence,
+                .acknowledged = acknowledged},
+               token_, out.header);
   std::lock_guard lock(mutex_);
   if (closed_ || ending_) return;
   if (writing_) {
-    out_.push_back(std::move(frame));
+    out_.push_back(std::move(out));
     return;
   }
-  SendNow(&frame);
-  if (frame.sent_bytes == kFrameHeaderBytes + frame.payload.size()) return;
-  out_.push_back(std::move(frame));
+  SendNow(&out);
+  if (out.sent_bytes == out.size()) return;
+  out_.push_back(std::move(out));
   writing_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this()] { self->WriteNext(); });
 }
 
 // Saves a change of threads when the socket has room, which it mostly has. An error is left for the next write to find.
 void Connection::SendNow(OutFrame* frame) {
-  iovec parts[2] = {{frame->header.data(), kFrameHeaderBytes}, {frame->payload.data(), frame->payload.size()}};
+  const Buffer& payload = frame->frame->payload;
+  iovec parts[2] = {{frame->header.data(), kFrameHeaderBytes}, {const_cast<uint8_t*>(payload.data()), payload.size()}};
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = 2;
@@ -124,10 +135,11 @@ void Connection::WriteNext() {
     std::lock_guard lock(mutex_);
     if (closed_) return;
     const OutFrame& frame = out_.front();
+    const Buffer& payload = frame.frame->payload;
     const size_t header_sent = std::min(frame.sent_bytes, kFrameHeaderBytes);
     const size_t payload_sent = frame.sent_bytes - header_sent;
     parts[0] = asio::buffer(frame.header.data() + header_sent, kFrameHeaderBytes - header_sent);
-    parts[1] = asio::buffer(frame.payload.data() + payload_sent, frame.payload.size() - payload_sent);
+    parts[1] = asio::buffer(payload.data() + payload_sent, payload.size() - payload_sent);
   }
   socket_.async_write_some(parts, [self = shared_from_this()](const asio::error_code& error, size_t bytes) {
     if (error) return self->Close(SocketStatus(error));
@@ -142,7 +154,7 @@ void Connection::OnWritten(size_t bytes) {
     if (closed_) return;
     OutFrame& frame = out_.front();
     frame.sent_bytes += bytes;
-    if (frame.sent_bytes == kFrameHeaderBytes + frame.payload.size()) {
+    if (frame.sent_bytes == frame.size()) {
       out_.pop_front();
       more = writing_ = !out_.empty();
       if (!more && ending_) EndWrites();

@@ -5,16 +5,15 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
-#include <span>
+#include <string>
 
 #include <asio/generic/stream_protocol.hpp>
-#include <asio/io_context.hpp>
 
 #include "base/status.h"
 #include "param_server/protocol.h"
+#include "param_server/transport.h"
 
 namespace weir {
 
@@ -22,44 +21,31 @@ namespace weir {
 // reader several times in a frame of rows. TCP sizes its own.
 inline constexpr int kUnixSendBytes = 4 << 20;
 
-// Held by shared_ptr; its handlers keep it alive until it is closed. Send may be called from any thread, all else only
-// from the thread that runs the io_context, on which the callbacks come too. Memory is bounded by the payload bound for
-// reading and, for writing, by what the owner sends before the peer reads (bounded by the requests it admits).
-class Connection : public std::enable_shared_from_this<Connection> {
+// Its handlers keep it alive until it is closed. Memory is bounded by the payload bound for reading and, for writing,
+// by what the owner sends before the peer reads (bounded by the requests it admits).
+class Connection : public Channel, public std::enable_shared_from_this<Connection> {
  public:
   using Socket = asio::generic::stream_protocol::socket;
-  // An error closes the connection with it.
-  using OnFrame = std::function<Status(const FrameHeader&, Buffer)>;
-  // Called once; Unavailable if the peer closed or the network failed, else what Close or on_frame said.
-  using OnClose = std::function<void(const Status&)>;
 
-  Connection(Socket socket, const JobToken& token, int64_t payload_bytes_max);
+  Connection(Socket socket, std::string peer, const JobToken& token, int64_t payload_bytes_max);
 
-  void Start(OnFrame on_frame, OnClose on_close);
-  void set_payload_bytes_max(int64_t bytes_max) { payload_bytes_max_ = bytes_max; }
-
-  // Queues a frame, or writes it at once from the calling thread as far as the socket takes it. Silently does nothing
-  // once closed: on_close says why.
-  void Send(MessageType type, uint64_t request_id, uint32_t timeout_ms, Buffer payload);
-
-  // Closes once all that was sent is written and the peer has closed its side; frames that still come are discarded.
-  // (Closing with unread bytes would reset the connection, and the peer could lose the last frames.) The owner bounds
-  // the wait with Close.
-  void CloseAfterWrites();
-  // `reason` must be an error.
-  void Close(const Status& reason);
-
-  bool closed() const { return closed_seen_; }
-  // Steady time at which bytes last came.
-  int64_t last_heard_ns() const { return last_heard_ns_; }
-  // After a stall of our own process: what the peer sent meanwhile is yet to be read.
-  void ForgiveSilence(int64_t now_ns) { last_heard_ns_ = now_ns; }
+  void Start(OnFrame on_frame, OnClose on_close) override;
+  void set_payload_bytes_max(int64_t bytes_max) override { payload_bytes_max_ = bytes_max; }
+  void Send(std::shared_ptr<const Frame> frame, uint64_t acknowledged) override;
+  void CloseAfterWrites() override;
+  void Close(const Status& reason) override;
+  bool closed() const override { return closed_seen_; }
+  int64_t last_heard_ns() const override { return last_heard_ns_; }
+  bool may_break() const override { return may_break_; }
+  std::string peer() const override { return peer_; }
 
  private:
   struct OutFrame {
     std::array<uint8_t, kFrameHeaderBytes> header;
-    Buffer payload;
+    std::shared_ptr<const Frame> frame;
     size_t sent_bytes = 0;
+
+    size_t size() const { return kFrameHeaderBytes + frame->payload.size(); }
   };
 
   void ReadHeader(size_t have_bytes);
@@ -72,7 +58,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void EndWrites();
 
   Socket socket_;
+  const std::string peer_;
   const JobToken token_;
+  const bool may_break_;
   int64_t payload_bytes_max_;
   OnFrame on_frame_;
   OnClose on_close_;

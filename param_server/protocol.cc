@@ -61,6 +61,8 @@ void EncodeHeader(const FrameHeader& header, const JobToken& token, std::span<ui
   writer.Put(header.timeout_ms);
   writer.Put(header.payload_crc32c);
   writer.PutBytes({reinterpret_cast<const char*>(token.data()), token.size()});
+  writer.Put(header.sequence);
+  writer.Put(header.acknowledged);
   writer.Put<uint32_t>(0);
   writer.Put(Crc32c(out.data(), kFrameHeaderBytes - sizeof(uint32_t)));
 }
@@ -83,6 +85,8 @@ Result<FrameHeader> DecodeHeader(std::span<const uint8_t, kFrameHeaderBytes> byt
   header.timeout_ms = reader.Get<uint32_t>();
   header.payload_crc32c = reader.Get<uint32_t>();
   const auto token_bytes = reader.GetBytes(token.size());
+  header.sequence = reader.Get<uint64_t>();
+  header.acknowledged = reader.Get<uint64_t>();
   reader.Get<uint32_t>();
   const uint32_t crc = reader.Get<uint32_t>();
   if (!ConstantTimeEqual(token_bytes.data(), token.data(), token.size())) {
@@ -111,7 +115,7 @@ void Buffer::Free::operator()(uint8_t* bytes) const { ::operator delete[](bytes,
 
 Buffer EncodeHello(const Hello& hello) {
   const std::string_view host = std::string_view(hello.host).substr(0, kHostBytesMax);
-  Buffer payload(6 * sizeof(uint32_t) + sizeof(uint64_t) + sizeof(uint32_t) + host.size());
+  Buffer payload(8 * sizeof(uint32_t) + 3 * sizeof(uint64_t) + host.size());
   MessageWriter writer(payload.data());
   writer.Put(hello.worker);
   writer.Put(hello.num_workers);
@@ -120,6 +124,9 @@ Buffer EncodeHello(const Hello& hello) {
   writer.Put(hello.virtual_shards);
   writer.Put(hello.num_tables);
   writer.Put(hello.table_digest);
+  writer.Put(hello.session);
+  writer.Put(hello.received);
+  writer.Put(hello.epoch);
   writer.Put(static_cast<uint32_t>(host.size()));
   writer.PutBytes(host);
   return payload;
@@ -135,6 +142,9 @@ Result<Hello> DecodeHello(std::span<const uint8_t> payload) {
   hello.virtual_shards = reader.Get<uint32_t>();
   hello.num_tables = reader.Get<uint32_t>();
   hello.table_digest = reader.Get<uint64_t>();
+  hello.session = reader.Get<uint64_t>();
+  hello.received = reader.Get<uint64_t>();
+  hello.epoch = reader.Get<uint32_t>();
   const uint32_t host_bytes = reader.Get<uint32_t>();
   if (host_bytes > kHostBytesMax) {
     return InvalidArgument(
@@ -147,6 +157,24 @@ Result<Hello> DecodeHello(std::span<const uint8_t> payload) {
     if (c <= ' ' || c > '~') c = '?';
   }
   return hello;
+}
+
+Buffer EncodeWelcome(const Welcome& welcome) {
+  Buffer payload(sizeof(int64_t) + sizeof(uint64_t));
+  MessageWriter writer(payload.data());
+  writer.Put(welcome.applied);
+  writer.Put(welcome.received);
+  return payload;
+}
+
+Result<Welcome> DecodeWelcome(std::span<const uint8_t> payload) {
+  MessageReader reader(payload);
+  Welcome welcome;
+  welcome.applied = reader.Get<int64_t>();
+  welcome.received = reader.Get<uint64_t>();
+  WEIR_RETURN_IF_ERROR(reader.End("Welcome"));
+  if (welcome.applied < 0) return InvalidArgument(fmt::format("Welcome message names step {}", welcome.applied));
+  return welcome;
 }
 
 Buffer EncodeStep(int64_t step) {
@@ -222,8 +250,8 @@ Result<OwnerStats> DecodeStats(std::span<const uint8_t> payload) {
   for (uint64_t i = 0; i < num_tables; ++i) stats.tables.push_back(reader.Get<TableStats>());
   const uint64_t num_staleness = reader.Get<uint64_t>();
   if (num_staleness > reader.left() / sizeof(int64_t)) {
-    return InvalidArgument(fmt::format("StatsReply message: {} counts of rows in {} bytes", num_staleness,
-                                       payload.size()));
+    return InvalidArgument(
+        fmt::format("StatsReply message: {} counts of rows in {} bytes", num_staleness, payload.size()));
   }
   for (uint64_t i = 0; i < num_staleness; ++i) stats.rows_by_staleness.push_back(reader.Get<int64_t>());
   WEIR_RETURN_IF_ERROR(reader.End("StatsReply"));
@@ -231,10 +259,11 @@ Result<OwnerStats> DecodeStats(std::span<const uint8_t> payload) {
 }
 
 Buffer EncodeHeartbeat(const HeartbeatMessage& heartbeat) {
-  Buffer payload(sizeof(int64_t) + sizeof(uint64_t));
+  Buffer payload(sizeof(int64_t) + 2 * sizeof(uint64_t));
   MessageWriter writer(payload.data());
   writer.Put(heartbeat.step);
   writer.Put(heartbeat.progress);
+  writer.Put(heartbeat.sent);
   return payload;
 }
 
@@ -243,6 +272,7 @@ Result<HeartbeatMessage> DecodeHeartbeat(std::span<const uint8_t> payload) {
   HeartbeatMessage heartbeat;
   heartbeat.step = reader.Get<int64_t>();
   heartbeat.progress = reader.Get<uint64_t>();
+  heartbeat.sent = reader.Get<uint64_t>();
   WEIR_RETURN_IF_ERROR(reader.End("Heartbeat"));
   return heartbeat;
 }

@@ -22,8 +22,8 @@ namespace weir {
 
 // ---- Frames
 
-inline constexpr uint16_t kProtocolVersion = 3;
-inline constexpr size_t kFrameHeaderBytes = 56;
+inline constexpr uint16_t kProtocolVersion = 4;
+inline constexpr size_t kFrameHeaderBytes = 72;
 // Largest payload of a peer that has not shaken hands.
 inline constexpr int64_t kHandshakeBytesMax = 4096;
 // A worker may push this many steps past the last applied one, and have this many requests unanswered at a server.
@@ -64,6 +64,8 @@ struct FrameHeader {
   uint64_t request_id = 0;
   uint32_t timeout_ms = 0;
   uint32_t payload_crc32c = 0;
+  uint64_t sequence = 0;      // of the frames of one session and direction: 1, 2, ...; 0: not numbered (link.h)
+  uint64_t acknowledged = 0;  // all frames of the peer up to this one have come
 };
 
 void EncodeHeader(const FrameHeader& header, const JobToken& token, std::span<uint8_t, kFrameHeaderBytes> out);
@@ -102,7 +104,15 @@ struct Hello {
   uint32_t virtual_shards = 0;
   uint32_t num_tables = 0;
   uint64_t table_digest = 0;
-  std::string host;  // for messages; at most 256 bytes
+  uint64_t session = 0;   // drawn by the worker's store; the same on each of its connections
+  uint32_t epoch = 1;     // counts this session's connections to the server: only the greatest is served
+  uint64_t received = 0;  // the last numbered frame of the server that came on earlier connections
+  std::string host;       // for messages; at most 256 bytes
+};
+
+struct Welcome {
+  int64_t applied = 0;    // the last applied step
+  uint64_t received = 0;  // the last numbered frame of the worker's session that has come
 };
 
 // Save (without files), Load, and the answer Files (without a folder).
@@ -122,12 +132,16 @@ struct OwnerStats {
 struct HeartbeatMessage {
   int64_t step = 0;       // last one applied (server) or seen (worker)
   uint64_t progress = 0;  // grows with each applied step, evaluation pull and checkpoint block
+  uint64_t sent = 0;      // the last numbered frame sent before this one
 };
 
 Buffer EncodeHello(const Hello& hello);
 Result<Hello> DecodeHello(std::span<const uint8_t> payload);
 
-// Welcome and Drain.
+Buffer EncodeWelcome(const Welcome& welcome);
+Result<Welcome> DecodeWelcome(std::span<const uint8_t> payload);
+
+// Drain.
 Buffer EncodeStep(int64_t step);
 Result<int64_t> DecodeStep(std::span<const uint8_t> payload);
 

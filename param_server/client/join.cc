@@ -1,33 +1,33 @@
 // The part of Servers that joins the job and leaves it.
 #include <algorithm>
-#include <chrono>
+#include <bit>
 #include <utility>
 
 #include <fmt/format.h>
-#include <asio/post.hpp>
 
 #include "base/clock.h"
-#include "param_server/client/dial.h"
 #include "param_server/client/servers.h"
+#include "param_server/socket_transport.h"
 
 namespace weir {
 namespace {
 
-// A full house of strangers may push a worker out of the server's waiting room: it tries again.
-constexpr int kHandshakesMax = 5;
-constexpr int64_t kRetryNanos = 100 * kNanosPerMilli;
 constexpr int64_t kGoodbyeNanos = kNanosPerSecond;
+constexpr int64_t kCheckNanos = 100 * kNanosPerMilli;
 
-int64_t Now() { return SystemClock().SteadyNanos(); }
+std::shared_ptr<Transport> TransportOf(const RemoteStoreOptions& options) {
+  if (options.transport) return options.transport;
+  return std::make_shared<SocketTransport>(options.token, options.max_frame_bytes);
+}
 
 }  // namespace
 
 Servers::Servers(RemoteStoreOptions options)
-    : options_(std::move(options)), tick_timer_(io_), links_(options_.servers.size()) {
-  if (options_.colocated) links_[options_.colocated_index].local = true;
+    : options_(std::move(options)), transport_(TransportOf(options_)), peers_(options_.servers.size()) {
+  if (options_.colocated) peers_[options_.colocated_index].local = true;
 }
 
-Hello Servers::MakeHello(int server) const {
+Hello Servers::MakeHello(int server, uint64_t session) const {
   return {.worker = static_cast<uint32_t>(options_.worker),
           .num_workers = static_cast<uint32_t>(options_.num_workers),
           .server = static_cast<uint32_t>(server),
@@ -35,82 +35,91 @@ Hello Servers::MakeHello(int server) const {
           .virtual_shards = static_cast<uint32_t>(options_.virtual_shards),
           .num_tables = static_cast<uint32_t>(options_.tables.size()),
           .table_digest = TableDigest(options_.tables),
+          .session = session,
           .host = HostName()};
 }
 
 Status Servers::Connect() {
-  tick_ns_ = heartbeat_ns_ = Now();
-  ScheduleTick();
-  thread_ = std::thread([this] { io_.run(); });
   for (int server = 0; server < count(); ++server) {
-    const Status status = ConnectTo(server);
+    if (!is_local(server)) continue;
+    const Status status = AttachLocally(server);
     if (!status.ok()) return status.Wrap(fmt::format("worker {} joining {}", options_.worker, Name(server)));
   }
+  WEIR_RETURN_IF_ERROR(OpenLinks());
+  return WaitUntilJoined();
+}
+
+Status Servers::AttachLocally(int server) {
+  WEIR_ASSIGN_OR_RETURN(
+      const int64_t applied,
+      options_.colocated->Attach(MakeHello(server, 0), [self = weak_from_this()](const Status& reason) {
+        const auto held = self.lock();
+        if (held) held->Fail(reason.Wrap(held->Name(held->options_.colocated_index)));
+      }));
   std::lock_guard lock(mutex_);
-  applied_at_start_ = links_[0].applied;
-  for (const Link& link : links_) applied_at_start_ = std::min(applied_at_start_, link.applied);
-  return status_;
+  peers_[server].welcomed = true;
+  peers_[server].applied = applied;
+  attached_ = true;
+  return Status();
 }
 
-Status Servers::ConnectTo(int server) {
-  Link& link = links_[server];
-  if (link.local) {
-    WEIR_ASSIGN_OR_RETURN(
-        const int64_t applied,
-        options_.colocated->Attach(MakeHello(server), [self = weak_from_this()](const Status& reason) {
-          const auto held = self.lock();
-          if (held) held->Fail(reason.Wrap(held->Name(held->options_.colocated_index)));
-        }));
-    std::lock_guard lock(mutex_);
-    link.welcomed = true;
-    link.applied = applied;
-    attached_ = true;
-    return Status();
+Status Servers::OpenLinks() {
+  WEIR_ASSIGN_OR_RETURN(const JobToken random, MakeToken());
+  uint64_t session;
+  static_assert(sizeof(session) <= sizeof(random));
+  std::memcpy(&session, random.data(), sizeof(session));
+  for (int server = 0; server < count(); ++server) {
+    if (is_local(server)) continue;
+    ServerLinkOptions link;
+    link.address = options_.servers[server];
+    link.hello = MakeHello(server, session);
+    link.silence_ns = options_.silence_ns;
+    link.name = fmt::format("worker {}: {}", options_.worker, Name(server));
+    ServerLinkEvents events;
+    events.on_frame = [this, server](const FrameHeader& header, Buffer payload) {
+      return OnFrame(server, header, std::move(payload));
+    };
+    events.on_welcome = [this, server](const Welcome& welcome) { OnWelcome(server, welcome); };
+    events.on_over = [this, server](const Status& reason) { OnOver(server, reason); };
+    peers_[server].link = std::make_unique<ServerLink>(transport_.get(), std::move(link), std::move(events));
+    peers_[server].closed = false;
   }
-  const int64_t deadline_ns = Now() + options_.silence_ns;
-  Status status;
-  for (int attempt = 0; attempt < kHandshakesMax && Now() < deadline_ns; ++attempt) {
-    if (attempt > 0) SystemClock().SleepNanos(kRetryNanos);
-    // A server tells its address only once it listens: where nobody does, it is gone.
-    WEIR_ASSIGN_OR_RETURN(Connection::Socket socket, Dial(&io_, options_.servers[server], deadline_ns - Now()));
-    status = Handshake(server, std::move(socket), deadline_ns);
-    if (status.code() != StatusCode::kUnavailable) return status;
-  }
-  return status;
-}
-
-Status Servers::Handshake(int server, Connection::Socket socket, int64_t deadline_ns) {
-  Link& link = links_[server];
-  auto connection = std::make_shared<Connection>(std::move(socket), options_.token, options_.max_frame_bytes);
-  {
-    std::lock_guard lock(mutex_);
-    link.refused = Status();
-    link.closed = false;
-  }
-  asio::post(io_, [this, server, connection] {
-    links_[server].connection = connection;
-    connection->Start([this, server](const FrameHeader& header,
-                                     Buffer payload) { return OnFrame(server, header, std::move(payload)); },
-                      [this, server](const Status& reason) { OnClose(server, reason); });
-    connection->Send(MessageType::kHello, 0, 0, EncodeHello(MakeHello(server)));
+  started_ = true;
+  transport_->Post([this] {
+    tick_ns_ = heartbeat_ns_ = Now();
+    for (Peer& peer : peers_) {
+      if (!peer.local) peer.link->Open();
+    }
+    ScheduleTick();
   });
-  std::unique_lock lock(mutex_);
-  const auto limit = std::chrono::nanoseconds(std::max<int64_t>(deadline_ns - Now(), 0));
-  if (!changed_.wait_for(lock, limit, [&] { return link.welcomed || !link.refused.ok(); })) {
-    return Unavailable(fmt::format("no answer to the handshake within {:g} s (cluster.silence_s)",
-                                   static_cast<double>(options_.silence_ns) / kNanosPerSecond));
-  }
-  return link.welcomed ? Status() : link.refused;
+  return Status();
 }
 
-bool Servers::WaitUntilClosed(int64_t timeout_ns) {
+// The links have deadlines of their own.
+Status Servers::WaitUntilJoined() {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
-                           [&] { return std::ranges::all_of(links_, [](const Link& link) { return link.closed; }); });
+  for (int server = 0; server < count(); ++server) {
+    const Peer& peer = peers_[server];
+    while (!peer.welcomed && peer.refused.ok() && status_.ok()) transport_->Wait(lock, changed_, kCheckNanos);
+    if (!peer.refused.ok()) {
+      return peer.refused.Wrap(fmt::format("worker {} joining {}", options_.worker, Name(server)));
+    }
+    if (!status_.ok()) return status_;
+  }
+  applied_at_start_ = peers_[0].applied;
+  for (const Peer& peer : peers_) applied_at_start_ = std::min(applied_at_start_, peer.applied);
+  return Status();
+}
+
+void Servers::WaitUntilClosed(int64_t timeout_ns) {
+  const int64_t end_ns = Now() + timeout_ns;
+  std::unique_lock lock(mutex_);
+  while (Now() < end_ns && !std::ranges::all_of(peers_, [](const Peer& peer) { return peer.closed; })) {
+    transport_->Wait(lock, changed_, end_ns - Now());
+  }
 }
 
 void Servers::Stop() {
-  if (!thread_.joinable()) return;
   bool attached;
   {
     std::lock_guard lock(mutex_);
@@ -118,16 +127,15 @@ void Servers::Stop() {
     attached = status_.ok() && std::exchange(attached_, false);
   }
   if (attached) options_.colocated->Detach(options_.worker, Status());
+  if (!started_) return;
   LeaveAll();
   WaitUntilClosed(kGoodbyeNanos);
-  asio::post(io_, [this] {
-    for (Link& link : links_) {
-      if (link.connection) link.connection->Close(Aborted("the store was closed"));
+  transport_->Run([this] {
+    for (Peer& peer : peers_) {
+      if (!peer.local) peer.link->Close(Aborted("the store was closed"));
     }
-    tick_timer_.cancel();
-    io_.stop();
   });
-  thread_.join();
+  transport_->Stop();
 }
 
 }  // namespace weir

@@ -15,6 +15,7 @@
 #include "param_server/local_server.h"
 #include "param_server/protocol.h"
 #include "param_server/server_address.h"
+#include "param_server/transport.h"
 
 namespace weir {
 
@@ -28,7 +29,7 @@ struct RemoteStoreOptions {
   int64_t progress_ns = 600'000'000'000;
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
-  Consistency consistency;  // as the servers'
+  Consistency consistency;              // as the servers'
   const Clock* clock = &SystemClock();  // tells the servers when steps are pushed; outlives the store
   // The server in this process, if there is one, and its index. It must outlive the store.
   LocalServer* colocated = nullptr;
@@ -36,12 +37,14 @@ struct RemoteStoreOptions {
   // Told once, from a thread of the store, when the store fails while nobody may be waiting in it (a server died during
   // the backward pass). Optional; must not block nor destroy the store.
   std::function<void(const Status&)> on_failure;
+  // Of this store alone; null: sockets.
+  std::shared_ptr<Transport> transport;
 };
 
-// See EmbeddingStore for who may call. Owns one I/O thread, which connects to no one but the servers, sends a heartbeat
-// each second, scatters arriving rows to their place, and notices a dead server at once and a silent one within
-// `silence`: every call then returns Unavailable with the server and the step named. All servers get one message per
-// pull and one per push, with keys or without.
+// See EmbeddingStore for who may call. Its transport's thread connects to no one but the servers, sends a heartbeat
+// each second, scatters arriving rows to their place, mends broken connections (docs/protocol.md, "Sessions"), and
+// notices a silent server within `silence`: every call then returns Unavailable with the server and the step named. All
+// servers get one message per pull and one per push, with keys or without.
 class RemoteStore : public EmbeddingStore {
  public:
   // Connects to all servers and shakes hands. Errors: Unavailable (a server cannot be reached within `silence`),

@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 #include <glog/logging.h>
-#include <asio/post.hpp>
-
 #include "base/clock.h"
 
 namespace weir {
@@ -16,8 +14,6 @@ namespace {
 // A server's own deadline is to come first: it knows which worker is late.
 constexpr int64_t kAnswerGraceNanos = 2 * kNanosPerSecond;
 constexpr int64_t kCheckNanos = 100 * kNanosPerMilli;
-
-int64_t Now() { return SystemClock().SteadyNanos(); }
 
 double Seconds(int64_t nanos) { return static_cast<double>(nanos) / kNanosPerSecond; }
 
@@ -28,16 +24,15 @@ Status Call::OnRows(int, std::span<const uint8_t>) {
 }
 
 std::string Servers::Name(int server) const {
-  return links_[server].local ? fmt::format("server {} (this process)", server)
+  return peers_[server].local ? fmt::format("server {} (this process)", server)
                               : fmt::format("server {} ({})", server, options_.servers[server].HostPort());
 }
 
-// With mutex_ held, on the I/O thread.
-void Servers::Leave(Link* link) {
-  link->leaving = true;
-  if (!link->connection || link->connection->closed()) return;
-  link->connection->Send(MessageType::kGoodbye, 0, 0, {});  // goes nowhere if a failure was told before
-  link->connection->CloseAfterWrites();
+// With mutex_ held, on the transport's thread.
+void Servers::Leave(Peer* peer) {
+  peer->leaving = true;
+  // Not at once: the link may be over with it, which takes the lock.
+  transport_->Post([link = peer->link.get()] { link->Leave(MessageType::kGoodbye, {}); });
 }
 
 // With mutex_ held. A pull that was made ahead and given up (the run stopped early) is answered, but never awaited.
@@ -49,12 +44,10 @@ bool Servers::Owes(int server) const {
 }
 
 void Servers::LeaveAll() {
-  asio::post(io_, [self = weak_from_this()] {
-    const auto held = self.lock();
-    if (!held) return;
-    std::lock_guard lock(held->mutex_);
-    for (Link& link : held->links_) {
-      if (!link.local) held->Leave(&link);
+  transport_->Post([this] {
+    std::lock_guard lock(mutex_);
+    for (Peer& peer : peers_) {
+      if (!peer.local) Leave(&peer);
     }
   });
 }
@@ -70,26 +63,18 @@ Status Servers::status() const {
 
 Status Servers::OnFrame(int server, const FrameHeader& header, Buffer payload) {
   bytes_received_ += static_cast<int64_t>(kFrameHeaderBytes + payload.size());
-  Link& link = links_[server];
+  Peer& peer = peers_[server];
   switch (header.type) {
     case MessageType::kHeartbeat: {
       WEIR_ASSIGN_OR_RETURN(const HeartbeatMessage heartbeat, DecodeHeartbeat(payload.span()));
       std::lock_guard lock(mutex_);
-      if (std::exchange(link.progress, heartbeat.progress) != heartbeat.progress) progress_ns_ = Now();
-      return Status();
-    }
-    case MessageType::kWelcome: {
-      WEIR_ASSIGN_OR_RETURN(const int64_t applied, DecodeStep(payload.span()));
-      std::lock_guard lock(mutex_);
-      link.welcomed = true;
-      link.applied = applied;
-      changed_.notify_all();
+      if (std::exchange(peer.progress, heartbeat.progress) != heartbeat.progress) progress_ns_ = Now();
       return Status();
     }
     case MessageType::kGoodbye: {
       std::lock_guard lock(mutex_);
-      link.leaving = true;
-      if (!Owes(server)) Leave(&link);
+      peer.leaving = true;
+      if (!Owes(server)) Leave(&peer);
       return Status();
     }
     case MessageType::kRows:
@@ -121,11 +106,6 @@ Status Servers::OnAnswer(int server, const FrameHeader& header, const Buffer& pa
       return InvalidArgument(fmt::format("a server sent a {} frame", MessageTypeName(header.type)));
   }
   std::unique_lock lock(mutex_);
-  if (!links_[server].welcomed) {
-    links_[server].refused = error.ok() ? InvalidArgument("the server answered before its Welcome") : error;
-    changed_.notify_all();
-    return Status();
-  }
   const auto found = calls_.find(header.request_id);
   if (found == calls_.end()) {
     lock.unlock();
@@ -167,12 +147,12 @@ Status Servers::Begin(const std::shared_ptr<Call>& call) {
   std::lock_guard lock(mutex_);
   if (!status_.ok()) return status_;
   for (int server = 0; server < count(); ++server) {
-    if (links_[server].leaving) return FailedPrecondition(fmt::format("{} has ended the job", Name(server)));
+    if (peers_[server].leaving) return FailedPrecondition(fmt::format("{} has ended the job", Name(server)));
   }
   call->id_ = next_id_++;
   call->missing_ = count();
-  call->answered_.assign(links_.size(), false);
-  call->replies.resize(links_.size());
+  call->answered_.assign(peers_.size(), false);
+  call->replies.resize(peers_.size());
   calls_.emplace(call->id_, call);
   return Status();
 }
@@ -181,7 +161,7 @@ void Servers::Send(const Call* call, MessageType type, int server, Buffer payloa
   bytes_sent_ += static_cast<int64_t>(kFrameHeaderBytes + payload.size());
   ++messages_sent_;
   const int64_t timeout_ms = std::min<int64_t>(options_.progress_ns / kNanosPerMilli, UINT32_MAX);
-  links_[server].connection->Send(type, call ? call->id_ : 0, static_cast<uint32_t>(timeout_ms), std::move(payload));
+  peers_[server].link->Send(type, call ? call->id_ : 0, static_cast<uint32_t>(timeout_ms), std::move(payload));
 }
 
 void Servers::Submit(const std::shared_ptr<Call>& call, OwnerRequest request, std::shared_ptr<void> held) {
@@ -215,7 +195,7 @@ Status Servers::Await(Call* call) {
       status = call->missing_ == 0 || !call->status_.ok() ? call->status_ : status_;
       break;
     }
-    changed_.wait_for(lock, std::chrono::nanoseconds(kCheckNanos));
+    transport_->Wait(lock, changed_, kCheckNanos);
     if (over) continue;
     if (options_.colocated) {
       const uint64_t progress = options_.colocated->progress();
@@ -241,19 +221,26 @@ Status Servers::Await(Call* call) {
 
 void Servers::Forget(Call* call) {
   std::unique_lock lock(mutex_);
-  while (call->scattering_) changed_.wait_for(lock, std::chrono::nanoseconds(kCheckNanos));
+  while (call->scattering_) transport_->Wait(lock, changed_, kCheckNanos);
   calls_.erase(call->id_);
 }
 
-void Servers::OnClose(int server, const Status& reason) {
+void Servers::OnWelcome(int server, const Welcome& welcome) {
+  std::lock_guard lock(mutex_);
+  peers_[server].welcomed = true;
+  peers_[server].applied = welcome.applied;
+  changed_.notify_all();
+}
+
+void Servers::OnOver(int server, const Status& reason) {
   bool expected;
   {
     std::lock_guard lock(mutex_);
-    Link& link = links_[server];
-    link.closed = true;
-    if (!link.welcomed && link.refused.ok()) link.refused = reason;
-    // After Goodbye, or before the handshake ended, which reports for itself.
-    expected = stopping_ || !status_.ok() || !link.welcomed || (link.leaving && !Owes(server));
+    Peer& peer = peers_[server];
+    peer.closed = true;
+    if (!peer.welcomed && peer.refused.ok()) peer.refused = reason;
+    // After Goodbye, or before the worker joined, which reports for itself.
+    expected = stopping_ || !status_.ok() || !peer.welcomed || (peer.leaving && !Owes(server));
     changed_.notify_all();
   }
   if (expected) return;
@@ -268,17 +255,15 @@ void Servers::Fail(const Status& reason) {
     changed_.notify_all();
   }
   LOG(ERROR) << fmt::format("worker {}: {}", options_.worker, reason.ToString());
-  asio::post(io_, [self = weak_from_this(), reason] {
+  transport_->Post([self = weak_from_this(), reason] {
     if (const auto held = self.lock()) held->TellFailure(reason);
   });
 }
 
 // Each server learns the cause, not only that this worker is gone.
 void Servers::TellFailure(const Status& reason) {
-  for (Link& link : links_) {
-    if (!link.connection || link.connection->closed()) continue;
-    link.connection->Send(MessageType::kError, 0, 0, EncodeError(reason));
-    link.connection->CloseAfterWrites();
+  for (Peer& peer : peers_) {
+    if (!peer.local) peer.link->Leave(MessageType::kError, EncodeError(reason));
   }
   bool attached;
   {
@@ -291,9 +276,7 @@ void Servers::TellFailure(const Status& reason) {
 
 void Servers::ScheduleTick() {
   const int64_t wait_ns = std::clamp<int64_t>(options_.silence_ns / 8, 10 * kNanosPerMilli, 250 * kNanosPerMilli);
-  tick_timer_.expires_after(std::chrono::nanoseconds(wait_ns));
-  tick_timer_.async_wait([this](const asio::error_code& error) {
-    if (error) return;
+  transport_->After(wait_ns, [this] {
     Tick();
     ScheduleTick();
   });
@@ -305,23 +288,10 @@ void Servers::Tick() {
   const bool stalled = now_ns - std::exchange(tick_ns_, now_ns) > options_.silence_ns / 2;
   const bool beat = now_ns - heartbeat_ns_ >= std::min(kNanosPerSecond, options_.silence_ns / 4);
   if (beat) heartbeat_ns_ = now_ns;
-  {
-    std::lock_guard lock(mutex_);
-    if (!status_.ok() || stopping_) return;
-  }
-  for (int server = 0; server < count(); ++server) {
-    Connection* connection = links_[server].connection.get();
-    if (!connection || connection->closed()) continue;
-    if (stalled) connection->ForgiveSilence(now_ns);
-    const int64_t silent_ns = now_ns - connection->last_heard_ns();
-    if (silent_ns > options_.silence_ns) {
-      return Fail(
-          Unavailable(fmt::format("{}, at step {}: nothing heard for {:.1f} s (cluster.silence_s is {:g})",
-                                  Name(server), step_seen_.load(), Seconds(silent_ns), Seconds(options_.silence_ns))));
-    }
-    if (beat) {
-      connection->Send(MessageType::kHeartbeat, 0, 0, EncodeHeartbeat({.step = step_seen_, .progress = 0}));
-    }
+  for (Peer& peer : peers_) {
+    if (peer.local) continue;
+    peer.link->Tick(stalled);
+    if (beat) peer.link->SendHeartbeat(step_seen_);
   }
 }
 

@@ -9,28 +9,25 @@
 #include <mutex>
 #include <span>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
-#include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
-
 #include "base/status.h"
 #include "param_server/client/remote_store.h"
-#include "param_server/connection.h"
+#include "param_server/client/server_link.h"
 #include "param_server/local_server.h"
+#include "param_server/transport.h"
 
 namespace weir {
 
-// One request to all servers, and their answers. Made by the store's thread, filled by the I/O thread (and the owner
-// thread of a colocated server) under the mutex of Servers.
+// One request to all servers, and their answers. Made by the store's thread, filled by the transport's thread (and the
+// owner thread of a colocated server) under the mutex of Servers.
 class Call {
  public:
   Call(MessageType type, int64_t step) : type(type), step(step) {}
   virtual ~Call() = default;
 
-  // The payload of a server's Rows, on the I/O thread, without the mutex; several servers' one after the other.
+  // The payload of a server's Rows, on the transport's thread, without the mutex; several servers' one after the other.
   virtual Status OnRows(int server, std::span<const uint8_t> payload);
 
   const MessageType type;
@@ -52,13 +49,13 @@ class Servers : public std::enable_shared_from_this<Servers> {
  public:
   explicit Servers(RemoteStoreOptions options);
 
-  // Connects to all, one after the other, and starts heartbeats.
+  // Connects to all and starts heartbeats.
   Status Connect();
-  // Says Goodbye, or what failed; joins the thread.
+  // Says Goodbye, or what failed; ends the transport.
   void Stop();
 
-  int count() const { return static_cast<int>(links_.size()); }
-  bool is_local(int server) const { return links_[server].local; }
+  int count() const { return static_cast<int>(peers_.size()); }
+  bool is_local(int server) const { return peers_[server].local; }
 
   // Registers a call that every server is to answer; an error if the store has failed or a server has ended.
   Status Begin(const std::shared_ptr<Call>& call);
@@ -92,44 +89,46 @@ class Servers : public std::enable_shared_from_this<Servers> {
   int64_t messages_sent() const { return messages_sent_; }
 
  private:
-  struct Link {
+  struct Peer {
     bool local = false;
-    std::shared_ptr<Connection> connection;  // set before the I/O thread sees it
+    std::unique_ptr<ServerLink> link;  // null: local
     // Guarded by mutex_:
     bool welcomed = false;
     bool leaving = false;  // one side has said Goodbye
     bool closed = true;
-    Status refused;  // why the handshake failed
+    Status refused;  // why it could not be joined
     int64_t applied = 0;
     uint64_t progress = 0;
   };
 
-  Status ConnectTo(int server);
-  Status Handshake(int server, Connection::Socket socket, int64_t deadline_ns);
-  Hello MakeHello(int server) const;
+  Status AttachLocally(int server);
+  Hello MakeHello(int server, uint64_t session) const;
+  Status OpenLinks();
+  Status WaitUntilJoined();
   Status OnFrame(int server, const FrameHeader& header, Buffer payload);
   Status OnAnswer(int server, const FrameHeader& header, const Buffer& payload);
   Status OnRows(int server, const FrameHeader& header, const Buffer& payload);
-  void OnClose(int server, const Status& reason);
+  void OnWelcome(int server, const Welcome& welcome);
+  void OnOver(int server, const Status& reason);
   void Finish(Call* call, int server, const Status& status, OwnerReply reply);
-  void Leave(Link* link);
+  void Leave(Peer* peer);
   bool Owes(int server) const;
   void ScheduleTick();
   void Tick();
   void TellFailure(const Status& reason);
-  bool WaitUntilClosed(int64_t timeout_ns);
+  void WaitUntilClosed(int64_t timeout_ns);
+  int64_t Now() const { return transport_->clock().SteadyNanos(); }
 
   const RemoteStoreOptions options_;
-  asio::io_context io_;
-  asio::steady_timer tick_timer_;
-  std::vector<Link> links_;
+  const std::shared_ptr<Transport> transport_;
+  std::vector<Peer> peers_;  // by server
   std::atomic<int64_t> step_seen_ = 0;
   std::atomic<int64_t> bytes_sent_ = 0;
   std::atomic<int64_t> bytes_received_ = 0;
   std::atomic<int64_t> messages_sent_ = 0;
   int64_t applied_at_start_ = 0;
-  int64_t tick_ns_ = 0;       // I/O thread
-  int64_t heartbeat_ns_ = 0;  // I/O thread
+  int64_t tick_ns_ = 0;       // transport's thread
+  int64_t heartbeat_ns_ = 0;  // transport's thread
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -140,7 +139,7 @@ class Servers : public std::enable_shared_from_this<Servers> {
   bool attached_ = false;  // to the colocated server
   bool stopping_ = false;
   Status status_;
-  std::thread thread_;
+  bool started_ = false;
 };
 
 }  // namespace weir

@@ -7,12 +7,13 @@
 
 #include "param_server/server/owner.h"
 #include "param_server/server/sessions.h"
+#include "param_server/socket_transport.h"
 
 namespace weir {
 
 struct Server::Parts {
-  Parts(OwnerOptions owner_options, SessionsOptions sessions_options)
-      : owner(std::move(owner_options)), sessions(std::move(sessions_options), &owner) {}
+  Parts(OwnerOptions owner_options, SessionsOptions sessions_options, std::shared_ptr<Transport> transport)
+      : owner(std::move(owner_options)), sessions(std::move(sessions_options), std::move(transport), &owner) {}
   Owner owner;
   Sessions sessions;
 };
@@ -47,7 +48,6 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   sessions.formats = TableFormats(options.tables);
   sessions.bind_address = options.bind_address;
   sessions.port = options.port;
-  sessions.token = options.token;
   sessions.max_frame_bytes = options.max_frame_bytes;
   sessions.silence_ns = options.silence_ns;
   sessions.progress_ns = options.progress_ns;
@@ -60,7 +60,9 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   owner.row_files = options.row_files;
   owner.consistency = options.consistency;
   owner.trace = options.trace;
-  auto parts = std::make_unique<Parts>(std::move(owner), std::move(sessions));
+  std::shared_ptr<Transport> transport = options.transport;
+  if (!transport) transport = std::make_shared<SocketTransport>(options.token, options.max_frame_bytes);
+  auto parts = std::make_unique<Parts>(std::move(owner), std::move(sessions), std::move(transport));
   WEIR_RETURN_IF_ERROR(parts->owner.disk_status());
   WEIR_RETURN_IF_ERROR(parts->sessions.Start());
   return std::unique_ptr<Server>(new Server(std::move(parts)));

@@ -15,6 +15,7 @@
 #include "param_server/local_server.h"
 #include "param_server/protocol.h"
 #include "param_server/server_address.h"
+#include "param_server/transport.h"
 
 namespace weir {
 
@@ -33,6 +34,8 @@ struct ServerOptions {
   RowFiles* row_files = nullptr;  // outlives the server
   Consistency consistency;
   Trace* trace = nullptr;  // outlives the server; null: none is kept
+  // Of this server alone; null: sockets.
+  std::shared_ptr<Transport> transport;
 };
 
 // Owns the rows of its virtual shards, one thread for them and one for sockets. Thread-safe. docs/protocol.md says what

@@ -76,9 +76,12 @@ Status Sessions::CheckShards(int table, std::span<const uint64_t> keys) const {
   return Status();
 }
 
-Status Sessions::Admit(const SessionPtr& session) const {
-  if (++session->unanswered <= kRequestsMax) return Status();
-  return ResourceExhausted(fmt::format("more than {} requests without an answer", kRequestsMax));
+Status Sessions::Admit(WorkerLink* link) const {
+  if (++link->unanswered > kRequestsMax) {
+    return ResourceExhausted(fmt::format("more than {} requests without an answer", kRequestsMax));
+  }
+  if (!link->link.overflowed()) return Status();
+  return ResourceExhausted(fmt::format("more than {} answers without an acknowledgement", Link::kFramesKeptMax));
 }
 
 Status Sessions::OnPull(const SessionPtr& session, const FrameHeader& header, Buffer payload) {
@@ -94,7 +97,7 @@ Status Sessions::OnPull(const SessionPtr& session, const FrameHeader& header, Bu
                     pull.step, rows_bytes, options_.max_frame_bytes));
   }
   for (const TableKeys& table : pull.tables) WEIR_RETURN_IF_ERROR(CheckShards(table.table, table.keys));
-  WEIR_RETURN_IF_ERROR(Admit(session));
+  WEIR_RETURN_IF_ERROR(Admit(workers_[session->worker].link.get()));
   Worker& worker = workers_[session->worker];
   worker.step_seen = std::max(worker.step_seen, pull.step);
   if (pull.kind == PullKind::kTraining) WEIR_RETURN_IF_ERROR(KeepPulled(&worker, keys));
@@ -107,12 +110,12 @@ Status Sessions::OnPull(const SessionPtr& session, const FrameHeader& header, Bu
   request.kind = pull.kind;
   request.timeout_ns = int64_t{header.timeout_ms} * kNanosPerMilli;
   request.pulls = reply->pulls();
-  request.done = [session, keys, reply, id = header.request_id](const Status& status, const OwnerReply&) {
-    --session->unanswered;
+  request.done = [link = worker.link, keys, reply, id = header.request_id](const Status& status, const OwnerReply&) {
+    --link->unanswered;
     if (status.ok()) {
-      session->connection->Send(MessageType::kRows, id, 0, reply->Take());
+      link->link.Send(MessageType::kRows, id, 0, reply->Take());
     } else {
-      session->connection->Send(MessageType::kError, id, 0, EncodeError(status));
+      link->link.Send(MessageType::kError, id, 0, EncodeError(status));
     }
   };
   owner_->Submit(std::move(request));
@@ -141,7 +144,7 @@ Status Sessions::OnPush(const SessionPtr& session, Buffer payload) {
   if (!push.as_pulled) {
     for (const TablePush& table : push.tables) WEIR_RETURN_IF_ERROR(CheckShards(table.table, table.keys));
   }
-  WEIR_RETURN_IF_ERROR(Admit(session));
+  WEIR_RETURN_IF_ERROR(Admit(workers_[session->worker].link.get()));
   worker.step_seen = std::max(worker.step_seen, push.step);
   worker.pushes_seen = push.sequence;
   OwnerRequest request;
@@ -162,9 +165,9 @@ Status Sessions::OnPush(const SessionPtr& session, Buffer payload) {
   held->values = std::move(push.values);
   worker.pulled.erase(worker.pulled.begin(), worker.pulled.upper_bound(push.step));
   // No answer: the next pull says that it was applied.
-  request.done = [session, held](const Status& status, const OwnerReply&) {
-    --session->unanswered;
-    if (!status.ok()) session->connection->Send(MessageType::kError, 0, 0, EncodeError(status));
+  request.done = [link = worker.link, held](const Status& status, const OwnerReply&) {
+    --link->unanswered;
+    if (!status.ok()) link->link.Send(MessageType::kError, 0, 0, EncodeError(status));
   };
   owner_->Submit(std::move(request));
   return Status();
@@ -183,16 +186,17 @@ Status Sessions::OnSimpleRequest(const SessionPtr& session, const FrameHeader& h
     request.folder = std::move(message.folder);
     request.files = std::move(message.files);
   }
-  WEIR_RETURN_IF_ERROR(Admit(session));
-  request.done = [session, id = header.request_id, type = header.type](const Status& status, OwnerReply reply) {
-    --session->unanswered;
-    Connection& connection = *session->connection;
-    if (!status.ok()) return connection.Send(MessageType::kError, id, 0, EncodeError(status));
+  WEIR_RETURN_IF_ERROR(Admit(workers_[session->worker].link.get()));
+  request.done = [link = workers_[session->worker].link, id = header.request_id, type = header.type](
+                     const Status& status, OwnerReply reply) {
+    --link->unanswered;
+    Link& peer = link->link;
+    if (!status.ok()) return peer.Send(MessageType::kError, id, 0, EncodeError(status));
     if (type == MessageType::kSave) {
-      return connection.Send(MessageType::kFiles, id, 0, EncodeFiles({.step = 0, .folder = "", .files = reply.files}));
+      return peer.Send(MessageType::kFiles, id, 0, EncodeFiles({.step = 0, .folder = "", .files = reply.files}));
     }
-    if (type == MessageType::kStats) return connection.Send(MessageType::kStatsReply, id, 0, EncodeStats(reply.stats));
-    connection.Send(MessageType::kDone, id, 0, {});
+    if (type == MessageType::kStats) return peer.Send(MessageType::kStatsReply, id, 0, EncodeStats(reply.stats));
+    peer.Send(MessageType::kDone, id, 0, {});
   };
   owner_->Submit(std::move(request));
   return Status();
@@ -204,11 +208,11 @@ Status Sessions::OnPeerEnd(const SessionPtr& session, const FrameHeader& header,
     case MessageType::kGoodbye:
       session->over = true;
       Leave(worker);
-      session->connection->CloseAfterWrites();
+      session->channel->CloseAfterWrites();
       return Status();
     case MessageType::kShutdown:
       if (worker != 0) return PermissionDenied("only worker 0 may end the job");
-      session->connection->Send(MessageType::kDone, header.request_id, 0, {});
+      workers_[worker].link->link.Send(MessageType::kDone, header.request_id, 0, {});
       BeginShutdown(worker);
       return Status();
     case MessageType::kError: {

@@ -1,13 +1,10 @@
 #include "param_server/server/sessions.h"
 
 #include <algorithm>
-#include <chrono>
-#include <future>
 #include <utility>
 
 #include <fmt/format.h>
 #include <glog/logging.h>
-#include <asio/post.hpp>
 
 #include "base/clock.h"
 
@@ -20,33 +17,34 @@ constexpr int64_t kLastWordsNanos = kNanosPerSecond;     // for errors to reach 
 constexpr int64_t kShutdownNanos = 2 * kNanosPerSecond;  // for the workers to leave after Shutdown
 constexpr int64_t kActivityGraceNanos = 2 * kNanosPerSecond;
 
-int64_t Now() { return SystemClock().SteadyNanos(); }
-
 double Seconds(int64_t nanos) { return static_cast<double>(nanos) / kNanosPerSecond; }
 
 }  // namespace
 
-Sessions::Sessions(SessionsOptions options, Owner* owner)
+Sessions::Sessions(SessionsOptions options, std::shared_ptr<Transport> transport, Owner* owner)
     : options_(std::move(options)),
+      transport_(std::move(transport)),
       owner_(owner),
       shards_{
           ShardBegin(options_.expected.server, options_.expected.num_servers, options_.expected.virtual_shards),
           ShardBegin(options_.expected.server + 1, options_.expected.num_servers, options_.expected.virtual_shards)},
-      tcp_(io_),
-      unix_(io_),
-      tick_timer_(io_),
       workers_(options_.expected.num_workers) {}
 
 Sessions::~Sessions() { Stop(); }
 
 Status Sessions::Start() {
-  WEIR_RETURN_IF_ERROR(ListenTcp());
-  ListenUnix();
-  tick_ns_ = heartbeat_ns_ = Now();
-  Accept(&tcp_);
-  if (unix_.is_open()) Accept(&unix_);
-  ScheduleTick();
-  thread_ = std::thread([this] { io_.run(); });
+  ListenOptions listen;
+  listen.bind_address = options_.bind_address;
+  listen.port = options_.port;
+  listen.who = fmt::format("server {}", options_.expected.server);
+  WEIR_ASSIGN_OR_RETURN(address_, transport_->Listen(listen, [this](std::shared_ptr<Channel> channel) {
+    AddStranger(std::move(channel));
+  }));
+  started_ = true;
+  transport_->Post([this] {
+    tick_ns_ = heartbeat_ns_ = Now();
+    ScheduleTick();
+  });
   return Status();
 }
 
@@ -54,25 +52,23 @@ std::string Sessions::WorkerName(int worker) const {
   const Worker& state = workers_[worker];
   if (state.host.empty()) return fmt::format("worker {} (never connected)", worker);
   return fmt::format("worker {} on host {} ({}), at step {}", worker, state.host,
-                     state.session ? state.session->peer : "this process",
-                     state.session ? state.step_seen : owner_->applied());
+                     state.link ? state.peer : "this process", state.link ? state.step_seen : owner_->applied());
 }
 
-void Sessions::AddStranger(Connection::Socket socket, std::string peer) {
+void Sessions::AddStranger(std::shared_ptr<Channel> channel) {
   const auto strangers = std::ranges::count_if(open_, [](const SessionPtr& s) { return s->worker < 0; });
   if (strangers >= kStrangersMax) {
     const auto oldest = std::ranges::find_if(open_, [](const SessionPtr& s) { return s->worker < 0; });
     const SessionPtr session = *oldest;
-    session->connection->Close(ResourceExhausted(fmt::format("{} connections without a handshake", strangers)));
+    session->channel->Close(ResourceExhausted(fmt::format("{} connections without a handshake", strangers)));
   }
   auto session = std::make_shared<Session>();
-  session->connection = std::make_shared<Connection>(std::move(socket), options_.token, kHandshakeBytesMax);
-  session->peer = std::move(peer);
+  session->channel = std::move(channel);
   session->accepted_ns = Now();
   open_.push_back(session);
-  // Weak, since the connection holds the callbacks and the session the connection.
+  // Weak, since the channel holds the callbacks and the session the channel.
   std::weak_ptr<Session> weak = session;
-  session->connection->Start(
+  session->channel->Start(
       [this, weak](const FrameHeader& header, Buffer payload) {
         const SessionPtr held = weak.lock();
         return held ? OnFrame(held, header, std::move(payload)) : Aborted("the session has ended");
@@ -85,20 +81,27 @@ void Sessions::AddStranger(Connection::Socket socket, std::string peer) {
 Status Sessions::OnFrame(const SessionPtr& session, const FrameHeader& header, Buffer payload) {
   if (session->over) return Status();
   if (session->worker < 0) return OnHello(session, header, payload);
-  const Status status = OnWorkerFrame(session, header, std::move(payload));
+  // A damaged stream is the connection's fault, and another one mends it.
+  WEIR_ASSIGN_OR_RETURN(const bool fresh, workers_[session->worker].link->link.Receive(header));
+  if (!fresh) return Status();
+  if (header.type == MessageType::kHeartbeat) return OnHeartbeat(&workers_[session->worker], payload);
+  const Status status = header.sequence > 0
+                            ? OnWorkerFrame(session, header, std::move(payload))
+                            : InvalidArgument(fmt::format("a {} frame without a number", MessageTypeName(header.type)));
   // The job ends with it, and the worker itself is told why too.
   if (!status.ok()) Fail(status.Wrap(WorkerName(session->worker)));
   return Status();
 }
 
+Status Sessions::OnHeartbeat(Worker* worker, const Buffer& payload) {
+  WEIR_ASSIGN_OR_RETURN(const HeartbeatMessage heartbeat, DecodeHeartbeat(payload.span()));
+  WEIR_RETURN_IF_ERROR(worker->link->link.CheckSent(heartbeat.sent));
+  worker->step_seen = std::max(worker->step_seen, heartbeat.step);
+  return Status();
+}
+
 Status Sessions::OnWorkerFrame(const SessionPtr& session, const FrameHeader& header, Buffer payload) {
-  Worker& worker = workers_[session->worker];
   switch (header.type) {
-    case MessageType::kHeartbeat: {
-      WEIR_ASSIGN_OR_RETURN(const HeartbeatMessage heartbeat, DecodeHeartbeat(payload.span()));
-      worker.step_seen = std::max(worker.step_seen, heartbeat.step);
-      return Status();
-    }
     case MessageType::kPull:
       return OnPull(session, header, std::move(payload));
     case MessageType::kPush:
@@ -119,8 +122,8 @@ void Sessions::LogDrop(const Session& session, const Status& reason) {
     ++drops_unlogged_;
     return;
   }
-  LOG(WARNING) << fmt::format("server {}: dropped a connection from {}: {}{}", options_.expected.server, session.peer,
-                              reason.ToString(),
+  LOG(WARNING) << fmt::format("server {}: dropped a connection from {}: {}{}", options_.expected.server,
+                              session.channel->peer(), reason.ToString(),
                               drops_unlogged_ > 0 ? fmt::format(" ({} more were not logged)", drops_unlogged_) : "");
   drop_logged_ns_ = now_ns;
   drops_unlogged_ = 0;
@@ -130,7 +133,15 @@ void Sessions::OnClose(const SessionPtr& session, const Status& reason) {
   open_.remove(session);
   if (session->over) return;
   if (session->worker < 0) return LogDrop(*session, reason);
-  Fail(reason.Wrap(WorkerName(session->worker)));
+  Worker& worker = workers_[session->worker];
+  worker.session = nullptr;
+  worker.link->link.Detach();
+  if (shutdown_ns_ != 0) return Leave(session->worker);
+  if (!session->channel->may_break()) return Fail(reason.Wrap(WorkerName(session->worker)));
+  worker.broken = reason;
+  LOG(WARNING) << fmt::format("server {}: {}: {}; waiting for it to connect again (cluster.silence_s is {:g})",
+                              options_.expected.server, WorkerName(session->worker), reason.ToString(),
+                              Seconds(options_.silence_ns));
 }
 
 Status Sessions::CheckHello(const Hello& hello) const {
@@ -154,11 +165,24 @@ Status Sessions::CheckHello(const Hello& hello) const {
   if (hello.worker >= mine.num_workers) {
     return InvalidArgument(fmt::format("worker {} of a job with {} workers", hello.worker, mine.num_workers));
   }
-  if (workers_[hello.worker].attached) {
-    return AlreadyExists(fmt::format("{} is connected already", WorkerName(static_cast<int>(hello.worker))));
-  }
   if (failed_ || shutdown_ns_ != 0) return Aborted("the server is ending");
+  const Worker& worker = workers_[hello.worker];
+  const std::string name = WorkerName(static_cast<int>(hello.worker));
+  if (worker.attached && worker.link && hello.session == worker.session_id) {
+    if (hello.epoch > worker.epoch) return Status();
+    return FailedPrecondition(
+        fmt::format("{} has connection {} already, and this is its {}", name, worker.epoch, hello.epoch));
+  }
+  if (worker.attached) return AlreadyExists(fmt::format("{} is connected already", name));
+  if (hello.received > 0) {
+    return FailedPrecondition(fmt::format("{} was given up: its session is not known any more", name));
+  }
   return Status();
+}
+
+bool Sessions::Resumes(const Hello& hello) const {
+  const Worker& worker = workers_[hello.worker];
+  return worker.attached && worker.link && worker.session_id == hello.session;
 }
 
 Status Sessions::OnHello(const SessionPtr& session, const FrameHeader& header, const Buffer& payload) {
@@ -170,27 +194,44 @@ Status Sessions::OnHello(const SessionPtr& session, const FrameHeader& header, c
   if (!status.ok()) {
     LogDrop(*session, status);
     session->over = true;
-    session->connection->Send(MessageType::kError, header.request_id, 0, EncodeError(status));
-    session->connection->CloseAfterWrites();
+    session->channel->Send(std::make_shared<Frame>(MessageType::kError, header.request_id, 0, EncodeError(status)), 0);
+    session->channel->CloseAfterWrites();
     return Status();
   }
-  session->worker = static_cast<int>(hello.worker);
-  session->connection->set_payload_bytes_max(options_.max_frame_bytes);
-  Join(hello, session, nullptr);
-  session->connection->Send(MessageType::kWelcome, header.request_id, 0, EncodeStep(owner_->applied()));
+  return Welcome(session, hello);
+}
+
+Status Sessions::Welcome(const SessionPtr& session, const Hello& hello) {
+  const int index = static_cast<int>(hello.worker);
+  Worker& worker = workers_[index];
+  if (!Resumes(hello)) Join(hello, std::make_shared<WorkerLink>(), nullptr);
+  if (const SessionPtr old = std::exchange(worker.session, session)) {
+    old->over = true;
+    old->channel->Close(Aborted("the worker has a newer connection"));
+  }
+  session->worker = index;
+  session->channel->set_payload_bytes_max(options_.max_frame_bytes);
+  worker.session_id = hello.session;
+  worker.epoch = hello.epoch;
+  worker.heard_ns = Now();
+  worker.peer = session->channel->peer();
+  Link& link = worker.link->link;
+  const struct Welcome welcome = {.applied = owner_->applied(), .received = link.received()};
+  session->channel->Send(std::make_shared<Frame>(MessageType::kWelcome, 0, 0, EncodeWelcome(welcome)), 0);
+  const Status status = link.Attach(session->channel, hello.received);
+  if (!status.ok()) Fail(status.Wrap(WorkerName(index)));
   return Status();
 }
 
-void Sessions::Join(const Hello& hello, SessionPtr session, std::function<void(const Status&)> on_failure) {
+void Sessions::Join(const Hello& hello, std::shared_ptr<WorkerLink> link,
+                    std::function<void(const Status&)> on_failure) {
   Worker& worker = workers_[hello.worker];
-  worker = {.attached = true,
-            .left = false,
-            .session = std::move(session),
-            .on_failure = std::move(on_failure),
-            .host = hello.host,
-            .step_seen = owner_->applied(),
-            .pushes_seen = 0,
-            .pulled = {}};
+  worker = Worker();
+  worker.attached = true;
+  worker.link = std::move(link);
+  worker.on_failure = std::move(on_failure);
+  worker.host = hello.host;
+  worker.step_seen = owner_->applied();
   all_left_ns_ = 0;
   OwnerRequest request;
   request.type = MessageType::kHello;
@@ -212,61 +253,40 @@ void Sessions::Leave(int index) {
   EndIfAllLeft();
 }
 
-// Waits for what was posted to the I/O thread, which never blocks; false if the thread has ended.
-template <typename Future>
-bool Sessions::WaitForIo(Future& future) const {
-  while (future.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
-    if (io_.stopped()) return false;
-  }
-  return true;
-}
-
 Result<int64_t> Sessions::Attach(const Hello& hello, std::function<void(const Status&)> on_failure) {
-  auto done = std::make_shared<std::promise<Result<int64_t>>>();
-  auto result = done->get_future();
-  asio::post(io_, [this, done, hello, on_failure] {
+  Result<int64_t> applied = Unavailable("the server of this process has stopped");
+  transport_->Run([&] {
     const Status status = CheckHello(hello);
-    if (!status.ok()) return done->set_value(status);
-    Join(hello, nullptr, on_failure);
-    done->set_value(owner_->applied());
+    if (status.ok()) Join(hello, nullptr, on_failure);
+    applied = status.ok() ? Result<int64_t>(owner_->applied()) : Result<int64_t>(status);
   });
-  if (!WaitForIo(result)) return Unavailable("the server of this process has stopped");
-  return result.get();
+  return applied;
 }
 
 void Sessions::Detach(int worker, const Status& reason) {
-  auto done = std::make_shared<std::promise<void>>();
-  auto result = done->get_future();
-  asio::post(io_, [this, done, worker, reason] {
-    if (workers_[worker].attached) {
-      if (reason.ok()) {
-        Leave(worker);
-      } else {
-        workers_[worker].on_failure = nullptr;
-        Fail(reason.Wrap(WorkerName(worker)));
-      }
-    }
-    done->set_value();
+  // Does nothing when the transport has ended, and with it all callbacks.
+  transport_->Run([&] {
+    if (!workers_[worker].attached) return;
+    if (reason.ok()) return Leave(worker);
+    workers_[worker].on_failure = nullptr;
+    Fail(reason.Wrap(WorkerName(worker)));
   });
-  WaitForIo(result);  // false when the I/O thread has ended, and with it all callbacks
 }
 
 void Sessions::RequestShutdown() {
-  asio::post(io_, [this] { BeginShutdown(0); });
+  transport_->Post([this] { BeginShutdown(0); });
 }
 
 void Sessions::BeginShutdown(int by_worker) {
   if (shutdown_ns_ != 0 || failed_) return;
   shutdown_ns_ = Now();
-  asio::error_code error;
-  tcp_.close(error);
-  unix_.close(error);
+  transport_->StopListening();
   for (size_t w = 0; w < workers_.size(); ++w) {
     if (!workers_[w].attached) continue;
     if (!workers_[w].session) {
-      Leave(static_cast<int>(w));  // shares our process, and cannot be cut off
+      Leave(static_cast<int>(w));  // shares our process and cannot be cut off, or is cut off
     } else if (static_cast<int>(w) != by_worker) {
-      workers_[w].session->connection->Send(MessageType::kGoodbye, 0, 0, {});
+      workers_[w].link->link.Send(MessageType::kGoodbye, 0, 0, {});
     }
   }
   EndIfAllLeft();
@@ -284,10 +304,10 @@ void Sessions::Fail(const Status& reason) {
   LOG(ERROR) << fmt::format("server {}: {}", options_.expected.server, reason.ToString());
   for (Worker& worker : workers_) {
     if (!worker.attached) continue;
-    if (worker.session && !worker.session->connection->closed()) {
+    if (worker.session) {
       worker.session->over = true;
-      worker.session->connection->Send(MessageType::kError, 0, 0, EncodeError(reason));
-      worker.session->connection->CloseAfterWrites();
+      worker.link->link.Send(MessageType::kError, 0, 0, EncodeError(reason));
+      worker.session->channel->CloseAfterWrites();
     } else if (worker.on_failure) {
       std::exchange(worker.on_failure, nullptr)(reason);
     }
@@ -305,7 +325,7 @@ void Sessions::End(const Status& status) {
 
 Status Sessions::Wait() {
   std::unique_lock lock(mutex_);
-  ended_.wait(lock, [this] { return has_ended_; });
+  while (!has_ended_) transport_->Wait(lock, ended_, kNanosPerSecond);
   return end_status_;
 }
 
@@ -313,40 +333,31 @@ void Sessions::CloseAll() {
   const std::list<SessionPtr> all = open_;
   for (const SessionPtr& session : all) {
     session->over = true;
-    session->connection->Close(Aborted("the server has stopped"));
+    session->channel->Close(Aborted("the server has stopped"));
   }
 }
 
 void Sessions::Stop() {
-  if (!thread_.joinable()) return End(Aborted("the server was never started"));
+  if (!started_) return End(Aborted("the server was never started"));
   // Last words of a failure first: sessions that were told close by themselves when the worker has read them.
   const int64_t end_ns = Now() + kLastWordsNanos;
   bool waiting = true;
   while (waiting && Now() < end_ns) {
-    std::promise<bool> asked;
-    asio::post(io_, [&] { asked.set_value(failed_ && !open_.empty()); });
-    waiting = asked.get_future().get();
-    if (waiting) SystemClock().SleepNanos(5 * kNanosPerMilli);
+    waiting = false;
+    transport_->Run([&] { waiting = failed_ && !open_.empty(); });
+    if (waiting) transport_->clock().SleepNanos(5 * kNanosPerMilli);
   }
-  std::promise<void> closed;
-  asio::post(io_, [&] {
-    asio::error_code error;
-    tcp_.close(error);
-    unix_.close(error);
+  transport_->Run([&] {
+    transport_->StopListening();
     CloseAll();
-    closed.set_value();
   });
-  closed.get_future().get();
-  io_.stop();
-  thread_.join();
+  transport_->Stop();
   End(Aborted("the server was stopped"));
 }
 
 void Sessions::ScheduleTick() {
   const int64_t wait_ns = std::clamp<int64_t>(options_.silence_ns / 8, 10 * kNanosPerMilli, 250 * kNanosPerMilli);
-  tick_timer_.expires_after(std::chrono::nanoseconds(wait_ns));
-  tick_timer_.async_wait([this](const asio::error_code& error) {
-    if (error) return;
+  transport_->After(wait_ns, [this] {
     Tick();
     ScheduleTick();
   });
@@ -358,7 +369,7 @@ void Sessions::Tick() {
   if (failed_) return;
   if (stalled) {
     // This process itself was stopped or starved: what the others sent meanwhile has not been read yet.
-    for (const SessionPtr& session : open_) session->connection->ForgiveSilence(now_ns);
+    for (Worker& worker : workers_) worker.heard_ns = now_ns;
   }
   WatchStrangers(now_ns);
   WatchWorkers(now_ns);
@@ -377,23 +388,28 @@ void Sessions::WatchStrangers(int64_t now_ns) {
     if (session->worker >= 0 && !session->over) continue;
     const int64_t limit_ns = std::min(kHandshakeNanos, options_.silence_ns);
     if (session->worker < 0 && now_ns - session->accepted_ns > limit_ns) {
-      session->connection->Close(DeadlineExceeded(fmt::format("no handshake within {:.1f} s", Seconds(limit_ns))));
-    } else if (session->over && now_ns - session->connection->last_heard_ns() > limit_ns) {
-      session->connection->Close(Aborted("the session is over"));
+      session->channel->Close(DeadlineExceeded(fmt::format("no handshake within {:.1f} s", Seconds(limit_ns))));
+    } else if (session->over && now_ns - session->channel->last_heard_ns() > limit_ns) {
+      session->channel->Close(Aborted("the session is over"));
     }
   }
 }
 
 void Sessions::WatchWorkers(int64_t now_ns) {
   for (size_t w = 0; w < workers_.size() && !failed_; ++w) {
-    const Worker& worker = workers_[w];
-    if (!worker.attached || !worker.session) continue;
-    const int64_t silent_ns = now_ns - worker.session->connection->last_heard_ns();
-    if (silent_ns <= options_.silence_ns) continue;
-    worker.session->over = true;
-    Fail(Unavailable(fmt::format("{}: nothing heard for {:.1f} s (cluster.silence_s is {:g})",
-                                 WorkerName(static_cast<int>(w)), Seconds(silent_ns), Seconds(options_.silence_ns))));
+    if (workers_[w].attached && workers_[w].link) WatchWorker(static_cast<int>(w), now_ns);
   }
+}
+
+void Sessions::WatchWorker(int index, int64_t now_ns) {
+  Worker& worker = workers_[index];
+  if (worker.session) worker.heard_ns = std::max(worker.heard_ns, worker.session->channel->last_heard_ns());
+  const int64_t silent_ns = now_ns - worker.heard_ns;
+  if (silent_ns <= options_.silence_ns) return;
+  if (worker.session) worker.session->over = true;
+  Fail(Unavailable(fmt::format("{}: nothing heard for {:.1f} s (cluster.silence_s is {:g}){}{}", WorkerName(index),
+                               Seconds(silent_ns), Seconds(options_.silence_ns), worker.session ? "" : "; it ",
+                               worker.session ? "" : worker.broken.message())));
 }
 
 void Sessions::WatchActivity(int64_t now_ns) {
@@ -417,8 +433,9 @@ void Sessions::WatchActivity(int64_t now_ns) {
 void Sessions::SendHeartbeats() {
   for (const Worker& worker : workers_) {
     if (!worker.attached || !worker.session) continue;
-    worker.session->connection->Send(MessageType::kHeartbeat, 0, 0,
-                                     EncodeHeartbeat({.step = owner_->applied(), .progress = owner_->progress()}));
+    Link& link = worker.link->link;
+    link.SendOnce(MessageType::kHeartbeat,
+                  EncodeHeartbeat({.step = owner_->applied(), .progress = owner_->progress(), .sent = link.sent()}));
   }
 }
 

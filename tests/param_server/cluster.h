@@ -333,17 +333,19 @@ class RawSocket {
   }
 
   bool WriteFrame(MessageType type, const Buffer& payload, uint64_t id = 0, const JobToken& token = kToken) {
-    const std::vector<uint8_t> bytes = Frame(type, payload, id, token);
+    const bool numbered = type != MessageType::kHello && type != MessageType::kHeartbeat;
+    const std::vector<uint8_t> bytes = Frame(type, payload, id, token, numbered ? ++sequence_ : 0);
     return Write(bytes.data(), bytes.size());
   }
   static std::vector<uint8_t> Frame(MessageType type, const Buffer& payload, uint64_t id = 0,
-                                    const JobToken& token = kToken) {
+                                    const JobToken& token = kToken, uint64_t sequence = 0) {
     std::vector<uint8_t> bytes(kFrameHeaderBytes + payload.size());
     EncodeHeader({.type = type,
                   .payload_bytes = payload.size(),
                   .request_id = id,
                   .timeout_ms = 20000,
-                  .payload_crc32c = Crc32c(payload.data(), payload.size())},
+                  .payload_crc32c = Crc32c(payload.data(), payload.size()),
+                  .sequence = sequence},
                  token, std::span(bytes).first<kFrameHeaderBytes>());
     if (payload.size() > 0) std::memcpy(bytes.data() + kFrameHeaderBytes, payload.data(), payload.size());
     return bytes;
@@ -390,6 +392,7 @@ class RawSocket {
   }
 
   int fd_;
+  uint64_t sequence_ = 0;  // of the last numbered frame
 };
 
 inline Hello TestHello(int worker, int num_workers, int server = 0, int num_servers = 1) {

@@ -23,7 +23,13 @@ using HeaderBytes = std::array<uint8_t, kFrameHeaderBytes>;
 
 HeaderBytes EncodedHeader(MessageType type = MessageType::kPull, uint64_t payload_bytes = 100) {
   HeaderBytes bytes{};
-  EncodeHeader({.type = type, .payload_bytes = payload_bytes, .request_id = 77, .timeout_ms = 5, .payload_crc32c = 6},
+  EncodeHeader({.type = type,
+                .payload_bytes = payload_bytes,
+                .request_id = 77,
+                .timeout_ms = 5,
+                .payload_crc32c = 6,
+                .sequence = 41,
+                .acknowledged = 43},
                kToken, bytes);
   return bytes;
 }
@@ -41,14 +47,16 @@ TEST(FrameTest, HeaderGoesThrough) {
   EXPECT_EQ(header->request_id, 77u);
   EXPECT_EQ(header->timeout_ms, 5u);
   EXPECT_EQ(header->payload_crc32c, 6u);
+  EXPECT_EQ(header->sequence, 41u);
+  EXPECT_EQ(header->acknowledged, 43u);
 }
 
-// The bytes of version 3, so that two builds of it always understand each other.
+// The bytes of version 4, so that two builds of it always understand each other.
 TEST(FrameTest, HeaderIsTheDocumentedBytes) {
   const HeaderBytes bytes = EncodedHeader();
-  const uint8_t expected[52] = {'W', 'E', 'I', 'R', 3, 0, 3, 0, 100, 0, 0, 0, 0, 0, 0, 0, 77, 0,
-                                0,   0,   0,   0,   0, 0, 5, 0, 0,   0, 6, 0, 0, 0, 9, 8, 7,  6,
-                                5,   4,   3,   2,   1, 0, 1, 2, 3,   4, 5, 6, 0, 0, 0, 0};
+  const uint8_t expected[68] = {'W', 'E', 'I', 'R', 4, 0, 3, 0, 100, 0, 0,  0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0,
+                                0,   5,   0,   0,   0, 6, 0, 0, 0,   9, 8,  7, 6, 5, 4, 3, 2,  1, 0, 1, 2, 3, 4,
+                                5,   6,   41,  0,   0, 0, 0, 0, 0,   0, 43, 0, 0, 0, 0, 0, 0,  0, 0, 0, 0, 0};
   EXPECT_EQ(std::memcmp(bytes.data(), expected, sizeof(expected)), 0);
 }
 
@@ -61,7 +69,7 @@ TEST(FrameTest, EachRuleHasItsError) {
   Reseal(&bytes);
   const Status version = DecodeHeader(bytes, kToken, 100).status();
   EXPECT_EQ(version.code(), StatusCode::kUnimplemented);
-  EXPECT_THAT(version.message(), HasSubstr("expected 3, found 1"));
+  EXPECT_THAT(version.message(), HasSubstr("expected 4, found 1"));
   JobToken other = kToken;
   other[15] ^= 1;
   EXPECT_EQ(DecodeHeader(EncodedHeader(), other, 100).status().code(), StatusCode::kUnauthenticated);
@@ -90,6 +98,9 @@ TEST(MessageTest, HelloGoesThroughAndItsHostIsMadePrintable) {
                     .virtual_shards = 1024,
                     .num_tables = 26,
                     .table_digest = 0x1122334455667788,
+                    .session = 0x99AABBCCDDEEFF00,
+                    .epoch = 7,
+                    .received = 1u << 31,
                     .host = "node\n\x1b[2J"};
   const auto back = DecodeHello(EncodeHello(hello).span());
   ASSERT_TRUE(back.ok());
@@ -100,6 +111,9 @@ TEST(MessageTest, HelloGoesThroughAndItsHostIsMadePrintable) {
   EXPECT_EQ(back->virtual_shards, 1024u);
   EXPECT_EQ(back->num_tables, 26u);
   EXPECT_EQ(back->table_digest, 0x1122334455667788u);
+  EXPECT_EQ(back->session, 0x99AABBCCDDEEFF00u);
+  EXPECT_EQ(back->epoch, 7u);
+  EXPECT_EQ(back->received, 1u << 31);
   EXPECT_EQ(back->host, "node??[2J");
 }
 
@@ -175,12 +189,21 @@ TEST(MessageTest, FilesStatsHeartbeatAndErrorGoThrough) {
   EXPECT_EQ(files->folder, "/a b/c");
   ASSERT_EQ(files->files.size(), 2u);
   EXPECT_EQ(files->files[1].rows(), 12u);
-  const OwnerStats sent = {.rows = 5, .bytes = 6, .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}}, .rows_by_staleness = {7, 0, 2}};
+  const OwnerStats sent = {.rows = 5,
+                           .bytes = 6,
+                           .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}},
+                           .rows_by_staleness = {7, 0, 2}};
   const Buffer stats = EncodeStats(sent);
   EXPECT_EQ(DecodeStats(stats.span())->bytes, 6);
   EXPECT_EQ(DecodeStats(stats.span())->tables, sent.tables);
   for (size_t size = 0; size < stats.size(); ++size) EXPECT_FALSE(DecodeStats(stats.span().first(size)).ok()) << size;
-  EXPECT_EQ(DecodeHeartbeat(EncodeHeartbeat({.step = 5, .progress = 6}).span())->progress, 6u);
+  const auto heartbeat = DecodeHeartbeat(EncodeHeartbeat({.step = 5, .progress = 6, .sent = 7}).span());
+  EXPECT_EQ(heartbeat->progress, 6u);
+  EXPECT_EQ(heartbeat->sent, 7u);
+  const auto welcome = DecodeWelcome(EncodeWelcome({.applied = 8, .received = 9}).span());
+  EXPECT_EQ(welcome->applied, 8);
+  EXPECT_EQ(welcome->received, 9u);
+  EXPECT_FALSE(DecodeWelcome(EncodeWelcome({.applied = -1}).span()).ok());
   EXPECT_EQ(*DecodeStep(EncodeStep(55).span()), 55);
   Status error;
   ASSERT_TRUE(DecodeError(EncodeError(DataLoss("torn")).span(), &error).ok());
@@ -251,7 +274,7 @@ void ExpectSmallOnesEncodeBack(std::span<const uint8_t> payload) {
     // All but the host's name, which is made printable.
     const Buffer back = EncodeHello(*hello);
     ASSERT_EQ(back.size(), payload.size());
-    EXPECT_TRUE(SameBytes(back.span().first(36), payload.first(36))) << "Hello";
+    EXPECT_TRUE(SameBytes(back.span().first(56), payload.first(56))) << "Hello";
   }
   Status error;
   if (DecodeError(payload, &error).ok()) {

@@ -238,7 +238,8 @@ TEST(ExactlyOnceTest, APushSentTwiceIsAppliedOnce) {
 
 struct BadFrame {
   const char* name;
-  std::vector<uint8_t> bytes;
+  MessageType type;
+  Buffer payload;
   const char* reason;
 };
 
@@ -251,31 +252,20 @@ TEST(BadWorkerTest, EndsTheJobWithItsNameAndTheReason) {
     *filled.keys = key;
     return std::move(filled.payload);
   };
+  const auto push_of = [&](int64_t step, uint64_t sequence, uint32_t worker) {
+    return EncodePush({.step = step, .sequence = sequence, .unix_ms = 0, .worker = worker, .tables = {}}, {}, formats)
+        .payload;
+  };
   std::vector<BadFrame> frames;
-  frames.push_back({"torn pull", RawSocket::Frame(MessageType::kPull, EncodeStep(1)), "cut short"});
-  frames.push_back({"server's message", RawSocket::Frame(MessageType::kRows, {}), "a worker sent a Rows frame"});
-  frames.push_back(
-      {"sequence gap",
-       RawSocket::Frame(
-           MessageType::kPush,
-           EncodePush({.step = 1, .sequence = 7, .unix_ms = 0, .worker = 1, .tables = {}}, {}, formats).payload),
-       "expected sequence number 1, found 7"});
-  frames.push_back(
-      {"step gap",
-       RawSocket::Frame(
-           MessageType::kPush,
-           EncodePush({.step = 3, .sequence = 1, .unix_ms = 0, .worker = 1, .tables = {}}, {}, formats).payload),
-       "expected step 1, found step 3"});
-  frames.push_back(
-      {"other's push",
-       RawSocket::Frame(
-           MessageType::kPush,
-           EncodePush({.step = 1, .sequence = 1, .unix_ms = 0, .worker = 0, .tables = {}}, {}, formats).payload),
-       "worker 1 pushes as worker 0"});
-  frames.push_back({"shutdown", RawSocket::Frame(MessageType::kShutdown, {}, 1), "only worker 0"});
+  frames.push_back({"torn pull", MessageType::kPull, EncodeStep(1), "cut short"});
+  frames.push_back({"server's message", MessageType::kRows, {}, "a worker sent a Rows frame"});
+  frames.push_back({"sequence gap", MessageType::kPush, push_of(1, 7, 1), "expected sequence number 1, found 7"});
+  frames.push_back({"step gap", MessageType::kPush, push_of(3, 1, 1), "expected step 1, found step 3"});
+  frames.push_back({"other's push", MessageType::kPush, push_of(1, 1, 0), "worker 1 pushes as worker 0"});
+  frames.push_back({"shutdown", MessageType::kShutdown, {}, "only worker 0"});
   for (uint64_t key = 0;; ++key) {
     if (VirtualShard(key, kShards) < kShards / 2) continue;
-    frames.push_back({"foreign key", RawSocket::Frame(MessageType::kPull, pull_of(key)), "this server owns [0, 8)"});
+    frames.push_back({"foreign key", MessageType::kPull, pull_of(key), "this server owns [0, 8)"});
     break;
   }
   for (const BadFrame& frame : frames) {
@@ -286,7 +276,7 @@ TEST(BadWorkerTest, EndsTheJobWithItsNameAndTheReason) {
     RawSocket socket(cluster.address(0).port);
     ASSERT_TRUE(socket.WriteFrame(MessageType::kHello, EncodeHello(TestHello(1, 2, 0, num_servers))));
     ASSERT_EQ(socket.ReadFrame().first, MessageType::kWelcome);
-    ASSERT_TRUE(socket.Write(frame.bytes.data(), frame.bytes.size()));
+    ASSERT_TRUE(socket.WriteFrame(frame.type, frame.payload, 1));
     const auto [type, payload] = socket.ReadFrame();
     ASSERT_EQ(type, MessageType::kError);
     Status error;

@@ -1,21 +1,23 @@
-// The part of Sessions that binds sockets and accepts connections.
+#include "param_server/listener.h"
+
 #include <chrono>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
 #include <glog/logging.h>
-#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 
-#include "base/clock.h"
-#include "param_server/server/sessions.h"
+#include "param_server/dial.h"
+#include "param_server/protocol.h"
 
 namespace weir {
 namespace {
 
 constexpr int kBacklog = 256;
 
-Status BindStatus(const asio::error_code& error, const std::string& where, int server) {
-  const std::string what = fmt::format("server {} cannot listen on {}", server, where);
+Status BindStatus(const asio::error_code& error, const std::string& where, const std::string& who) {
+  const std::string what = fmt::format("{} cannot listen on {}", who, where);
   if (error == asio::error::address_in_use) {
     return AlreadyExists(
         fmt::format("{}: the port is taken; set cluster.base_port to a free range of ports, or to 0 for "
@@ -42,43 +44,43 @@ Result<asio::ip::tcp::endpoint> Resolve(asio::io_context& io, const std::string&
   return found.begin()->endpoint();
 }
 
-std::string PeerName(const asio::ip::tcp::socket& socket) {
-  asio::error_code error;
-  const auto endpoint = socket.remote_endpoint(error);
-  return error ? "an unknown address" : fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
-}
-std::string PeerName(const asio::local::stream_protocol::socket&) { return "Unix socket"; }
-
-void TuneSocket(asio::ip::tcp::socket* socket) {
-  asio::error_code error;
-  socket->set_option(asio::ip::tcp::no_delay(true), error);
-}
-void TuneSocket(asio::local::stream_protocol::socket* socket) {
-  asio::error_code error;
-  socket->set_option(asio::socket_base::send_buffer_size(kUnixSendBytes), error);
-}
-
 }  // namespace
 
-Status Sessions::ListenTcp() {
-  WEIR_ASSIGN_OR_RETURN(const auto endpoint, Resolve(io_, options_.bind_address, options_.port));
-  const int server = static_cast<int>(options_.expected.server);
-  const std::string where = fmt::format("{}:{}", options_.bind_address, options_.port);
+Result<ServerAddress> Listener::Open(const std::string& bind_address, int port, const std::string& who,
+                                     OnSocket on_socket) {
+  who_ = who;
+  on_socket_ = std::move(on_socket);
+  WEIR_RETURN_IF_ERROR(ListenTcp(bind_address, port));
+  ListenUnix();
+  Accept(&tcp_);
+  if (unix_.is_open()) Accept(&unix_);
+  return address_;
+}
+
+void Listener::Close() {
+  asio::error_code error;
+  tcp_.close(error);
+  unix_.close(error);
+}
+
+Status Listener::ListenTcp(const std::string& bind_address, int port) {
+  WEIR_ASSIGN_OR_RETURN(const auto endpoint, Resolve(io_, bind_address, port));
+  const std::string where = fmt::format("{}:{}", bind_address, port);
   asio::error_code error;
   tcp_.open(endpoint.protocol(), error);
   // Takes over a port whose last connections are still fading; one that is listened on stays refused.
   if (!error) tcp_.set_option(asio::ip::tcp::acceptor::reuse_address(true), error);
   if (!error) tcp_.bind(endpoint, error);
   if (!error) tcp_.listen(kBacklog, error);
-  if (error) return BindStatus(error, where, server);
-  address_.host = options_.bind_address;
+  if (error) return BindStatus(error, where, who_);
+  address_.host = bind_address;
   address_.port = tcp_.local_endpoint().port();
   address_.machine = MachineIdentity();
   return Status();
 }
 
 // An abstract name leaves no file behind. Without it workers use TCP.
-void Sessions::ListenUnix() {
+void Listener::ListenUnix() {
   const Result<JobToken> random = MakeToken();
   if (!random.ok()) return;
   std::string name = "weir-";
@@ -88,7 +90,7 @@ void Sessions::ListenUnix() {
   if (!error) unix_.bind(asio::local::stream_protocol::endpoint(std::string(1, '\0') + name), error);
   if (!error) unix_.listen(kBacklog, error);
   if (error) {
-    LOG(WARNING) << "server " << options_.expected.server << " has no Unix socket: " << error.message();
+    LOG(WARNING) << who_ << " has no Unix socket: " << error.message();
     unix_.close(error);
     return;
   }
@@ -96,25 +98,22 @@ void Sessions::ListenUnix() {
 }
 
 template <typename Acceptor>
-void Sessions::Accept(Acceptor* acceptor) {
-  acceptor->async_accept([this, acceptor](const asio::error_code& error, auto socket) {
+void Listener::Accept(Acceptor* acceptor) {
+  acceptor->async_accept([this, acceptor](const asio::error_code& error, auto accepted) {
     if (!acceptor->is_open()) return;
     if (!error) {
+      Connection::Socket socket(std::move(accepted));
       TuneSocket(&socket);
-      std::string peer = PeerName(socket);
-      AddStranger(Connection::Socket(std::move(socket)), std::move(peer));
+      on_socket_(std::move(socket));
       return Accept(acceptor);
     }
     // Out of file descriptors, mostly: try again later instead of spinning.
-    LOG(ERROR) << "server " << options_.expected.server << " cannot accept a connection: " << error.message();
+    LOG(ERROR) << who_ << " cannot accept a connection: " << error.message();
     auto timer = std::make_shared<asio::steady_timer>(io_, std::chrono::milliseconds(100));
     timer->async_wait([this, acceptor, timer](const asio::error_code& stopped) {
       if (!stopped && acceptor->is_open()) Accept(acceptor);
     });
   });
 }
-
-template void Sessions::Accept(asio::ip::tcp::acceptor* acceptor);
-template void Sessions::Accept(asio::local::stream_protocol::acceptor* acceptor);
 
 }  // namespace weir

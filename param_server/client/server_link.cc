@@ -9,12 +9,14 @@
 namespace weir {
 namespace {
 
-constexpr int64_t kBackoffMinNanos = 100 * kNanosPerMilli;
+constexpr int64_t kBackoffMinNanos = 50 * kNanosPerMilli;
 constexpr int64_t kBackoffMaxNanos = kNanosPerSecond;
+constexpr int64_t kBackoffsPerSilence = 32;
 // A server listens as long as it lives. Longer than a firewall's hiccup, shorter than anyone wants to wait for a death.
 constexpr int64_t kRefusedNanos = kNanosPerSecond;
-// Until the Welcome.
-constexpr int64_t kGreetingNanos = 2 * kNanosPerSecond;
+// For the dial, and then until the Welcome; less where `silence` is short, so that several tries fit into it.
+constexpr int64_t kGreetingMaxNanos = 2 * kNanosPerSecond;
+constexpr int64_t kGreetingsPerSilence = 8;
 // A full house of strangers may push a worker out of the server's waiting room; one with a wrong token is always.
 constexpr int kGreetingsMax = 5;
 // A frame that damages every connection would be sent for ever.
@@ -25,13 +27,16 @@ double Seconds(int64_t nanos) { return static_cast<double>(nanos) / kNanosPerSec
 }  // namespace
 
 ServerLink::ServerLink(Transport* transport, ServerLinkOptions options, ServerLinkEvents events)
-    : transport_(transport), options_(std::move(options)), events_(std::move(events)), heard_ns_(Now()) {}
+    : transport_(transport),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      greeting_ns_(std::min(options_.silence_ns / kGreetingsPerSilence, kGreetingMaxNanos)),
+      heard_ns_(Now()) {}
 
 void ServerLink::Open() {
   state_ = State::kDialing;
   state_ns_ = Now();
-  const int64_t limit_ns = std::clamp(heard_ns_ + options_.silence_ns - state_ns_, kNanosPerMilli, kGreetingNanos);
-  transport_->Dial(options_.address, limit_ns, [this, epoch = ++epoch_](Result<std::shared_ptr<Channel>> dialed) {
+  transport_->Dial(options_.address, greeting_ns_, [this, epoch = ++epoch_](Result<std::shared_ptr<Channel>> dialed) {
     if (epoch == epoch_ && state_ == State::kDialing) return OnDialed(std::move(dialed));
     if (dialed.ok()) (*dialed)->Close(Aborted("dialed too late"));
   });
@@ -73,7 +78,7 @@ Status ServerLink::OnFrame(const FrameHeader& header, Buffer payload) {
   if (state_ == State::kGreeting) return OnHandshakeFrame(header, payload);
   // A damaged stream is the connection's fault, and another one mends it.
   WEIR_ASSIGN_OR_RETURN(const bool fresh, link_.Receive(header));
-  if (!fresh) return Status();
+  if (!fresh || header.type == MessageType::kWelcome) return Status();
   if (header.type == MessageType::kHeartbeat) {
     const Result<HeartbeatMessage> heartbeat = DecodeHeartbeat(payload.span());
     if (heartbeat.ok()) WEIR_RETURN_IF_ERROR(link_.CheckSent(heartbeat->sent));
@@ -90,7 +95,7 @@ Status ServerLink::OnHandshakeFrame(const FrameHeader& header, const Buffer& pay
     if (welcome.ok()) return OnWelcome(*welcome);
     error = welcome.status();
   } else if (header.type != MessageType::kError) {
-    error = InvalidArgument("the server answered before its Welcome");
+    return DataLoss("the server answered before its Welcome");
   } else if (const Status decoded = DecodeError(payload.span(), &error); !decoded.ok()) {
     error = decoded;
   }
@@ -148,7 +153,8 @@ void ServerLink::OnBreak(const Status& reason) {
 void ServerLink::Retry(const Status& reason) {
   last_trouble_ = reason;
   state_ = State::kWaiting;
-  backoff_ns_ = std::clamp(2 * backoff_ns_, kBackoffMinNanos, kBackoffMaxNanos);
+  const int64_t max_ns = std::min(options_.silence_ns / kBackoffsPerSilence, kBackoffMaxNanos);
+  backoff_ns_ = std::min(std::max(2 * backoff_ns_, kBackoffMinNanos), max_ns);
   retry_ns_ = Now() + backoff_ns_;
 }
 
@@ -161,8 +167,8 @@ void ServerLink::Tick(bool stalled) {
         ResourceExhausted(fmt::format("{} frames were sent without an acknowledgement", Link::kFramesKeptMax)));
   }
   WatchSilence(now_ns);
-  if (state_ == State::kGreeting && now_ns - state_ns_ > kGreetingNanos) {
-    channel_->Close(Unavailable(fmt::format("no answer to the handshake within {:g} s", Seconds(kGreetingNanos))));
+  if (state_ == State::kGreeting && now_ns - state_ns_ > greeting_ns_) {
+    channel_->Close(Unavailable(fmt::format("no answer to the handshake within {:g} s", Seconds(greeting_ns_))));
   }
   if (state_ == State::kWaiting && now_ns >= retry_ns_) Open();
 }

@@ -69,6 +69,7 @@ class ServerLink {
   Transport* const transport_;
   const ServerLinkOptions options_;
   const ServerLinkEvents events_;
+  const int64_t greeting_ns_;  // for a dial, and until the Welcome
   Link link_;
   State state_ = State::kIdle;
   uint32_t epoch_ = 0;  // connections tried; callbacks of an earlier one are ignored

@@ -21,6 +21,7 @@ bool Waits(MessageType type) {
 
 Owner::Owner(OwnerOptions options)
     : options_(std::move(options)),
+      clock_(options_.runs_on != nullptr ? options_.runs_on->clock() : SystemClock()),
       track_{options_.trace, options_.trace != nullptr ? options_.trace->AddTrack("rows of the server") : 0},
       shards_{ShardBegin(options_.server, options_.num_servers, options_.virtual_shards),
               ShardBegin(options_.server + 1, options_.num_servers, options_.virtual_shards)},
@@ -30,16 +31,22 @@ Owner::Owner(OwnerOptions options)
       step_pushes_(options_.num_workers),
       rows_by_staleness_(kStepsAheadMax + 1),
       queue_(static_cast<size_t>(options_.num_workers) * (kRequestsMax + 8)),
-      progress_ns_(SystemClock().SteadyNanos()),
-      active_ns_(SystemClock().SteadyNanos()),
-      thread_([this] { Run(); }) {}
+      progress_ns_(Now()),
+      active_ns_(Now()) {
+  if (options_.runs_on == nullptr) {
+    thread_ = std::thread([this] { Run(); });
+  } else {
+    ScheduleTick();
+  }
+}
 
 Owner::~Owner() { Stop(); }
 
 void Owner::Submit(OwnerRequest request) {
-  active_ns_ = SystemClock().SteadyNanos();
+  active_ns_ = Now();
   switch (queue_.Push(request, 0)) {
     case QueueOutcome::kDone:
+      if (options_.runs_on != nullptr) options_.runs_on->Post([this] { RunOnTransport(); });
       return;
     case QueueOutcome::kTimedOut:
       if (request.done) request.done(ResourceExhausted("the server's queue of requests is full"), {});
@@ -63,6 +70,10 @@ void Owner::Stop() {
   Fail(Aborted("the server has stopped"));
   queue_.Close();
   if (thread_.joinable()) thread_.join();
+  if (options_.runs_on == nullptr) return;
+  OwnerRequest request;
+  while (queue_.Pop(&request, 0) == QueueOutcome::kDone) RunNext(&request);
+  RunWaiting();
 }
 
 Status Owner::failure() const {
@@ -72,7 +83,7 @@ Status Owner::failure() const {
 
 void Owner::NoteProgress() {
   ++progress_;
-  progress_ns_ = active_ns_ = SystemClock().SteadyNanos();
+  progress_ns_ = active_ns_ = Now();
 }
 
 void Owner::Run() {
@@ -80,15 +91,31 @@ void Owner::Run() {
     OwnerRequest request;
     const QueueOutcome outcome = queue_.Pop(&request, WaitNanos());
     if (outcome == QueueOutcome::kClosed) break;
-    if (outcome == QueueOutcome::kDone) Handle(std::move(request));
-    RunWaiting();
+    RunNext(outcome == QueueOutcome::kDone ? &request : nullptr);
   }
   RunWaiting();  // the failure set by Stop answers all
 }
 
+void Owner::RunNext(OwnerRequest* request) {
+  if (request != nullptr) Handle(std::move(*request));
+  RunWaiting();
+}
+
+void Owner::RunOnTransport() {
+  OwnerRequest request;
+  RunNext(queue_.Pop(&request, 0) == QueueOutcome::kDone ? &request : nullptr);
+}
+
+void Owner::ScheduleTick() {
+  options_.runs_on->After(kNapNanos, [this] {
+    RunNext(nullptr);
+    ScheduleTick();
+  });
+}
+
 int64_t Owner::WaitNanos() const {
   int64_t wait_ns = kNapNanos;
-  const int64_t now_ns = SystemClock().SteadyNanos();
+  const int64_t now_ns = Now();
   for (const Waiting& waiting : waiting_) {
     const int64_t end_ns = std::max(waiting.since_ns, progress_ns_.load()) + waiting.request.timeout_ns;
     wait_ns = std::min(wait_ns, std::max<int64_t>(end_ns - now_ns, 0));
@@ -111,7 +138,7 @@ void Owner::Handle(OwnerRequest request) {
   if (request.type == MessageType::kPush) return HandlePush(std::move(request));
   if (Waits(request.type)) {
     if (request.type == MessageType::kPull && request.kind == PullKind::kTraining) Prefetch(request);
-    waiting_.push_back({std::move(request), SystemClock().SteadyNanos()});
+    waiting_.push_back({std::move(request), Now()});
     return;  // RunWaiting comes next
   }
   RunRequest(&request);
@@ -197,7 +224,7 @@ void Owner::ApplySteps() {
 void Owner::RunWaiting() {
   if (waiting_.empty()) return;
   const bool failed = failed_;
-  const int64_t now_ns = SystemClock().SteadyNanos();
+  const int64_t now_ns = Now();
   std::vector<Waiting> still;
   std::vector<Waiting> all = std::exchange(waiting_, {});
   for (Waiting& waiting : all) {

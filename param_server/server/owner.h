@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bounded_queue.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "base/trace.h"
 #include "embeddings/row_files.h"
@@ -16,6 +17,7 @@
 #include "param_server/consistency.h"
 #include "param_server/local_server.h"
 #include "param_server/server/step_merger.h"
+#include "param_server/transport.h"
 
 namespace weir {
 
@@ -28,6 +30,8 @@ struct OwnerOptions {
   RowFiles* row_files = nullptr;  // outlives the owner
   Consistency consistency;
   Trace* trace = nullptr;  // outlives the owner; null: none is kept
+  // Whose thread owns the rows; outlives the owner. Null: a thread of the owner's.
+  Transport* runs_on = nullptr;
 };
 
 // Thread-safe. Requests run in the order they were submitted, save those that wait for a step, which run as soon as it
@@ -60,6 +64,11 @@ class Owner {
   };
 
   void Run();
+  // What Run does for one request, or when time has passed.
+  void RunNext(OwnerRequest* request);
+  void RunOnTransport();
+  void ScheduleTick();
+  int64_t Now() const { return clock_.SteadyNanos(); }
   int64_t WaitNanos() const;
   void Handle(OwnerRequest request);
   void HandlePush(OwnerRequest request);
@@ -81,6 +90,7 @@ class Owner {
   Status failure() const;
 
   const OwnerOptions options_;
+  const Clock& clock_;
   const TraceTrack track_;
   const ShardRange shards_;
   TableSet tables_;  // owner thread, as are merger_, waiting_

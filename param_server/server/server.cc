@@ -13,7 +13,10 @@ namespace weir {
 
 struct Server::Parts {
   Parts(OwnerOptions owner_options, SessionsOptions sessions_options, std::shared_ptr<Transport> transport)
-      : owner(std::move(owner_options)), sessions(std::move(sessions_options), std::move(transport), &owner) {}
+      : transport(std::move(transport)),
+        owner(std::move(owner_options)),
+        sessions(std::move(sessions_options), this->transport, &owner) {}
+  const std::shared_ptr<Transport> transport;
   Owner owner;
   Sessions sessions;
 };
@@ -62,6 +65,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   owner.trace = options.trace;
   std::shared_ptr<Transport> transport = options.transport;
   if (!transport) transport = std::make_shared<SocketTransport>(options.token, options.max_frame_bytes);
+  if (options.rows_on_transport) owner.runs_on = transport.get();
   auto parts = std::make_unique<Parts>(std::move(owner), std::move(sessions), std::move(transport));
   WEIR_RETURN_IF_ERROR(parts->owner.disk_status());
   WEIR_RETURN_IF_ERROR(parts->sessions.Start());

@@ -36,6 +36,8 @@ struct ServerOptions {
   Trace* trace = nullptr;  // outlives the server; null: none is kept
   // Of this server alone; null: sockets.
   std::shared_ptr<Transport> transport;
+  // Whether the transport's thread owns the rows, and not one of their own.
+  bool rows_on_transport = false;
 };
 
 // Owns the rows of its virtual shards, one thread for them and one for sockets. Thread-safe. docs/protocol.md says what

@@ -85,9 +85,8 @@ Status Sessions::OnFrame(const SessionPtr& session, const FrameHeader& header, B
   WEIR_ASSIGN_OR_RETURN(const bool fresh, workers_[session->worker].link->link.Receive(header));
   if (!fresh) return Status();
   if (header.type == MessageType::kHeartbeat) return OnHeartbeat(&workers_[session->worker], payload);
-  const Status status = header.sequence > 0
-                            ? OnWorkerFrame(session, header, std::move(payload))
-                            : InvalidArgument(fmt::format("a {} frame without a number", MessageTypeName(header.type)));
+  if (header.sequence == 0) return DataLoss(fmt::format("a {} frame without a number", MessageTypeName(header.type)));
+  const Status status = OnWorkerFrame(session, header, std::move(payload));
   // The job ends with it, and the worker itself is told why too.
   if (!status.ok()) Fail(status.Wrap(WorkerName(session->worker)));
   return Status();
@@ -136,7 +135,6 @@ void Sessions::OnClose(const SessionPtr& session, const Status& reason) {
   Worker& worker = workers_[session->worker];
   worker.session = nullptr;
   worker.link->link.Detach();
-  if (shutdown_ns_ != 0) return Leave(session->worker);
   if (!session->channel->may_break()) return Fail(reason.Wrap(WorkerName(session->worker)));
   worker.broken = reason;
   LOG(WARNING) << fmt::format("server {}: {}: {}; waiting for it to connect again (cluster.silence_s is {:g})",
@@ -165,7 +163,7 @@ Status Sessions::CheckHello(const Hello& hello) const {
   if (hello.worker >= mine.num_workers) {
     return InvalidArgument(fmt::format("worker {} of a job with {} workers", hello.worker, mine.num_workers));
   }
-  if (failed_ || shutdown_ns_ != 0) return Aborted("the server is ending");
+  if (failed_) return Aborted("the server is ending");
   const Worker& worker = workers_[hello.worker];
   const std::string name = WorkerName(static_cast<int>(hello.worker));
   if (worker.attached && worker.link && hello.session == worker.session_id) {
@@ -173,6 +171,7 @@ Status Sessions::CheckHello(const Hello& hello) const {
     return FailedPrecondition(
         fmt::format("{} has connection {} already, and this is its {}", name, worker.epoch, hello.epoch));
   }
+  if (shutdown_ns_ != 0) return Aborted("the server is ending");
   if (worker.attached) return AlreadyExists(fmt::format("{} is connected already", name));
   if (hello.received > 0) {
     return FailedPrecondition(fmt::format("{} was given up: its session is not known any more", name));
@@ -280,11 +279,10 @@ void Sessions::RequestShutdown() {
 void Sessions::BeginShutdown(int by_worker) {
   if (shutdown_ns_ != 0 || failed_) return;
   shutdown_ns_ = Now();
-  transport_->StopListening();
   for (size_t w = 0; w < workers_.size(); ++w) {
     if (!workers_[w].attached) continue;
-    if (!workers_[w].session) {
-      Leave(static_cast<int>(w));  // shares our process and cannot be cut off, or is cut off
+    if (!workers_[w].link) {
+      Leave(static_cast<int>(w));  // shares our process, and cannot be cut off
     } else if (static_cast<int>(w) != by_worker) {
       workers_[w].link->link.Send(MessageType::kGoodbye, 0, 0, {});
     }
@@ -379,7 +377,17 @@ void Sessions::Tick() {
     heartbeat_ns_ = now_ns;
     SendHeartbeats();
   }
-  if (shutdown_ns_ != 0 && now_ns - shutdown_ns_ > kShutdownNanos) End(Status());
+  WatchShutdown(now_ns);
+}
+
+// Where connections break, a worker may have yet to connect again, and to hear that this is the end.
+void Sessions::WatchShutdown(int64_t now_ns) {
+  if (shutdown_ns_ == 0) return;
+  const auto may_come_again = [](const Worker& w) {
+    return w.attached && w.link && (w.session == nullptr || w.session->channel->may_break());
+  };
+  const int64_t limit_ns = std::ranges::any_of(workers_, may_come_again) ? options_.silence_ns : kShutdownNanos;
+  if (now_ns - shutdown_ns_ > limit_ns) End(Status());
 }
 
 void Sessions::WatchStrangers(int64_t now_ns) {
@@ -396,6 +404,7 @@ void Sessions::WatchStrangers(int64_t now_ns) {
 }
 
 void Sessions::WatchWorkers(int64_t now_ns) {
+  if (shutdown_ns_ != 0) return;
   for (size_t w = 0; w < workers_.size() && !failed_; ++w) {
     if (workers_[w].attached && workers_[w].link) WatchWorker(static_cast<int>(w), now_ns);
   }
@@ -407,9 +416,10 @@ void Sessions::WatchWorker(int index, int64_t now_ns) {
   const int64_t silent_ns = now_ns - worker.heard_ns;
   if (silent_ns <= options_.silence_ns) return;
   if (worker.session) worker.session->over = true;
-  Fail(Unavailable(fmt::format("{}: nothing heard for {:.1f} s (cluster.silence_s is {:g}){}{}", WorkerName(index),
-                               Seconds(silent_ns), Seconds(options_.silence_ns), worker.session ? "" : "; it ",
-                               worker.session ? "" : worker.broken.message())));
+  Fail(Unavailable(
+      fmt::format("{}: nothing heard for {:.1f} s (cluster.silence_s is {:g}){}{}", WorkerName(index),
+                  Seconds(silent_ns), Seconds(options_.silence_ns),
+                  worker.session ? "" : "; its connection broke: ", worker.session ? "" : worker.broken.message())));
 }
 
 void Sessions::WatchActivity(int64_t now_ns) {

@@ -119,6 +119,7 @@ class Sessions {
 
   void ScheduleTick();
   void Tick();
+  void WatchShutdown(int64_t now_ns);
   void WatchStrangers(int64_t now_ns);
   void WatchWorkers(int64_t now_ns);
   void WatchWorker(int index, int64_t now_ns);

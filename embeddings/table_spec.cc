@@ -1,5 +1,6 @@
 #include "embeddings/table_spec.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/random.h"
@@ -31,8 +32,20 @@ std::vector<TableSpec> TableSpecsFromJob(const Job& job) {
     spec.limits = MakeTableLimits(table);
     spec.wire = job.cluster().wire();
     spec.wire.MergeFrom(table.wire());
+    spec.consistency = ConsistencyOf(job.cluster(), table);
   }
   return specs;
+}
+
+Consistency Strictest(std::span<const TableSpec> tables) {
+  if (tables.empty()) return {};
+  Consistency strictest = {.staleness = 0, .async = true};
+  for (const TableSpec& table : tables) {
+    const Consistency& of = table.consistency;
+    if (of.async) continue;
+    strictest = strictest.async ? of : Consistency{.staleness = std::min(strictest.staleness, of.staleness)};
+  }
+  return strictest;
 }
 
 std::vector<float> WeightsWithoutRow(const TableSpec& spec) {

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "embeddings/consistency.h"
 #include "embeddings/row_layout.h"
 #include "embeddings/table_limits.h"
 #include "proto/job.pb.h"
@@ -21,7 +23,11 @@ struct TableSpec {
   std::string disk_path{};  // where rows go that memory cannot hold; empty: nowhere
   TableLimits limits{};
   WireConfig wire{};  // see param_server/wire_values.h
+  Consistency consistency{};
 };
+
+// The mode that the strictest of the tables has: what it lets be read, all let be.
+Consistency Strictest(std::span<const TableSpec> tables);
 
 // One per table of a resolved job, in its order.
 std::vector<TableSpec> TableSpecsFromJob(const Job& job);

@@ -52,8 +52,6 @@ void KeepFreedMemory() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-Consistency ConsistencyOf(const ClusterConfig& cluster) { return {cluster.staleness(), cluster.async()}; }
-
 int ThreadsPerWorker(const Job& job, int workers_on_host) {
   if (job.train().threads() > 0) return job.train().threads();
   return std::max<int>(1, std::thread::hardware_concurrency() / std::max(1, workers_on_host));
@@ -242,7 +240,7 @@ ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, 
   options.silence_ns = Nanos(cluster.silence_s());
   options.progress_ns = Nanos(cluster.progress_s());
   options.virtual_shards = cluster.virtual_shards();
-  options.consistency = ConsistencyOf(cluster);
+  options.look_ahead = cluster.look_ahead() > 0;
   return options;
 }
 
@@ -259,7 +257,6 @@ Status Ranks::RunWorker(const Job& job, int workers, RemoteStoreOptions options,
   options.silence_ns = Nanos(job.cluster().silence_s());
   options.progress_ns = progress_ns;
   options.virtual_shards = job.cluster().virtual_shards();
-  options.consistency = ConsistencyOf(job.cluster());
   // A dead peer is named at once, also while this worker computes or waits for the dead one in a collective.
   options.on_failure = [this](const Status& status) { Fail(status); };
   WEIR_ASSIGN_OR_RETURN(auto store, RemoteStore::Connect(std::move(options)));

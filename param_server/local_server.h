@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct OwnerRequest {
   int64_t unix_ms = 0;  // of a push
   std::vector<TablePull> pulls;
   std::vector<TablePush> pushes;
+  bool as_pulled = false;  // the keys of a push are those of the worker's pull of its step
+  // Of a training pull: told once, ahead of `done`, that some rows are filled already: by pull, their positions,
+  // ascending. On the owner thread; must not block. Null: nobody cares.
+  std::function<void(std::span<const std::vector<uint32_t>>)> on_early;
   std::string folder;
   std::vector<DataFile> files;
   // How long it may wait while the server makes no progress.

@@ -46,7 +46,8 @@ Result<JobToken> MakeToken() {
 std::string_view MessageTypeName(MessageType type) {
   static constexpr std::string_view kNames[] = {"?",     "Hello",     "Welcome", "Pull",     "Rows",  "Push",
                                                 "Drain", "Save",      "Load",    "Files",    "Stats", "StatsReply",
-                                                "Done",  "Heartbeat", "Goodbye", "Shutdown", "Error"};
+                                                "Done",  "Heartbeat", "Goodbye", "Shutdown", "Error",
+                                                "EarlyRows"};
   const size_t index = static_cast<size_t>(type);
   return index < std::size(kNames) ? kNames[index] : kNames[0];
 }
@@ -96,7 +97,7 @@ Result<FrameHeader> DecodeHeader(std::span<const uint8_t, kFrameHeaderBytes> byt
   if (crc != expected_crc) {
     return DataLoss(fmt::format("CRC32C of a frame's header: expected {:08x}, found {:08x}", expected_crc, crc));
   }
-  if (type < static_cast<uint16_t>(MessageType::kHello) || type > static_cast<uint16_t>(MessageType::kError)) {
+  if (type < static_cast<uint16_t>(MessageType::kHello) || type > static_cast<uint16_t>(MessageType::kEarlyRows)) {
     return InvalidArgument(fmt::format("unknown message type {}", type));
   }
   if (header.payload_bytes > static_cast<uint64_t>(payload_bytes_max)) {
@@ -312,7 +313,8 @@ uint64_t TableDigest(std::span<const TableSpec> tables) {
     text += fmt::format("{} {} {} {}\n", limits.memory_bytes, limits.disk, static_cast<int>(limits.not_admitted),
                         limits.allow_list == nullptr ? 0 : limits.allow_list->digest());
     text += limits.admission.ShortDebugString() + "\n" + limits.eviction.ShortDebugString() + "\n";
-    text += fmt::format("{} {}\n", static_cast<int>(table.wire.pull()), static_cast<int>(table.wire.push()));
+    text += fmt::format("{} {} {} {}\n", static_cast<int>(table.wire.pull()), static_cast<int>(table.wire.push()),
+                        table.consistency.staleness, table.consistency.async);
   }
   return XXH3_64bits(text.data(), text.size());
 }

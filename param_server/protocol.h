@@ -54,6 +54,7 @@ enum class MessageType : uint16_t {
   kGoodbye = 14,
   kShutdown = 15,
   kError = 16,
+  kEarlyRows = 17,
 };
 
 std::string_view MessageTypeName(MessageType type);

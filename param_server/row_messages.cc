@@ -98,6 +98,9 @@ Status GetGradients(MessageReader* reader, std::span<const TableFormat> formats,
   return Status();
 }
 
+// A multiple of 8, so that values are aligned.
+uint64_t BitmapBytes(uint64_t num_keys) { return (num_keys + 63) / 64 * 8; }
+
 }  // namespace
 
 std::vector<TableFormat> TableFormats(std::span<const TableSpec> tables) {
@@ -230,6 +233,68 @@ uint64_t RowsBytes(const PullMessage& pull, std::span<const TableFormat> formats
     bytes += ValuesBytes(format.pull, table.keys.size(), format.dim);
   }
   return bytes;
+}
+
+EarlyRowsBuffer EncodeEarlyRows(const PullMessage& pull, std::span<const std::vector<uint32_t>> positions,
+                                std::span<const TableFormat> formats) {
+  uint64_t num_keys = 0, values_bytes = 0;
+  for (size_t i = 0; i < pull.tables.size(); ++i) {
+    const TableFormat& format = formats[pull.tables[i].table];
+    num_keys += pull.tables[i].keys.size();
+    values_bytes += ValuesBytes(format.pull, positions[i].size(), format.dim);
+  }
+  const uint64_t bitmap_bytes = BitmapBytes(num_keys);
+  EarlyRowsBuffer result{.payload = Buffer(bitmap_bytes + values_bytes)};
+  uint8_t* bitmap = result.payload.data();
+  std::memset(bitmap, 0, bitmap_bytes);
+  uint64_t first = 0;
+  for (size_t i = 0; i < pull.tables.size(); ++i) {
+    for (const uint32_t position : positions[i]) bitmap[(first + position) / 8] |= 1 << ((first + position) % 8);
+    first += pull.tables[i].keys.size();
+  }
+  result.values = bitmap + bitmap_bytes;
+  return result;
+}
+
+Result<EarlyRows> DecodeEarlyRows(std::span<const uint8_t> payload, std::span<const TableCount> pulled,
+                                  std::span<const TableFormat> formats) {
+  uint64_t num_keys = 0;
+  for (const TableCount& table : pulled) num_keys += table.num_keys;
+  const uint64_t bitmap_bytes = BitmapBytes(num_keys);
+  if (payload.size() < bitmap_bytes) {
+    return DataLoss(fmt::format("EarlyRows message of {} bytes for a pull of {} keys", payload.size(), num_keys));
+  }
+  EarlyRows early{.positions = std::vector<std::vector<uint32_t>>(pulled.size()),
+                  .values = payload.subspan(bitmap_bytes)};
+  uint64_t first = 0, values_bytes = 0;
+  for (size_t i = 0; i < pulled.size(); ++i) {
+    for (uint32_t position = 0; position < pulled[i].num_keys; ++position) {
+      const uint64_t bit = first + position;
+      if ((payload[bit / 8] >> (bit % 8) & 1) != 0) early.positions[i].push_back(position);
+    }
+    first += pulled[i].num_keys;
+    const TableFormat& format = formats[pulled[i].table];
+    values_bytes += ValuesBytes(format.pull, early.positions[i].size(), format.dim);
+  }
+  if (early.values.size() != values_bytes) {
+    return DataLoss(fmt::format("EarlyRows message: expected {} bytes of rows, found {}", values_bytes,
+                                early.values.size()));
+  }
+  return early;
+}
+
+std::vector<uint32_t> OtherPositions(std::span<const uint32_t> positions, size_t size) {
+  std::vector<uint32_t> others;
+  others.reserve(size - positions.size());
+  size_t next = 0;
+  for (uint32_t i = 0; i < size; ++i) {
+    if (next < positions.size() && positions[next] == i) {
+      ++next;
+    } else {
+      others.push_back(i);
+    }
+  }
+  return others;
 }
 
 }  // namespace weir

@@ -79,4 +79,24 @@ Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const
 // Bytes of the Rows that answer a pull: the ValuesBytes of each of its tables.
 uint64_t RowsBytes(const PullMessage& pull, std::span<const TableFormat> formats);
 
+// Rows of a training pull that come ahead of the others (docs/consistency.md, "Look-ahead").
+struct EarlyRowsBuffer {
+  Buffer payload;
+  uint8_t* values = nullptr;  // to be written in place: each table's in ValuesBytes
+};
+// positions: by table of the pull, ascending.
+EarlyRowsBuffer EncodeEarlyRows(const PullMessage& pull, std::span<const std::vector<uint32_t>> positions,
+                                std::span<const TableFormat> formats);
+
+struct EarlyRows {
+  std::vector<std::vector<uint32_t>> positions;  // by table of the pull, ascending
+  std::span<const uint8_t> values;               // within the payload
+};
+// pulled: what was asked for. DataLoss where the payload's length is another than its bitmap's bits call for.
+Result<EarlyRows> DecodeEarlyRows(std::span<const uint8_t> payload, std::span<const TableCount> pulled,
+                                  std::span<const TableFormat> formats);
+
+// The positions in [0, size) that are not among the given ones, which ascend.
+std::vector<uint32_t> OtherPositions(std::span<const uint32_t> positions, size_t size);
+
 }  // namespace weir

@@ -244,6 +244,11 @@ void CheckTables(const Job& job, JobErrors* errors) {
       CheckOptimizer(job.tables(i).optimizer(), fmt::format("tables[{}].optimizer", i), errors);
     }
     CheckTableLimits(job, i, errors);
+    if (job.tables(i).async() && job.tables(i).staleness() > 0) {
+      errors->Add(fmt::format("tables[{}].async", i),
+                  fmt::format("is true and its staleness is {}: expected one of the two modes",
+                              job.tables(i).staleness()));
+    }
     if (names.insert(job.tables(i).name()).second) continue;
     errors->Add(fmt::format("tables[{}].name", i),
                 fmt::format("\"{}\" names another table already", job.tables(i).name()));

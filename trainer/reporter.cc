@@ -93,7 +93,10 @@ bool Reporter::PointIsDue() const {
 
 // How many steps before its own a pull did not see, as a mean over rows.
 Status Reporter::WriteStaleness(int64_t step, const StoreStats& stats) {
-  if (job_.cluster().staleness() == 0 && !job_.cluster().async()) return Status();
+  const auto synchronous = [&](const TableConfig& table) {
+    return ConsistencyOf(job_.cluster(), table).synchronous();
+  };
+  if (std::ranges::all_of(job_.tables(), synchronous)) return Status();
   std::vector<JsonField> fields;
   int64_t rows = 0, unseen = 0;
   for (size_t steps = 0; steps < stats.rows_by_staleness.size(); ++steps) {

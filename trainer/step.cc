@@ -9,6 +9,7 @@
 #include <torch/types.h>
 
 #include "base/clock.h"
+#include "embeddings/consistency.h"
 #include "trainer/metrics.h"
 
 namespace weir {
@@ -36,10 +37,15 @@ double LossAndGradient(std::span<const float> logits, const Batch& batch, double
   return loss_sum;
 }
 
-// Pulls that may be under way while a batch is computed (docs/consistency.md).
-size_t StepsAheadMax(const ClusterConfig& cluster) {
-  constexpr size_t kAsync = 2;
-  return cluster.async() ? kAsync : std::max(1, cluster.staleness());
+// Pulls that may be under way while a batch is computed: what the most patient table gains by (docs/consistency.md).
+size_t StepsAheadMax(const Job& job) {
+  constexpr int kAsync = 2;
+  int ahead = std::max(1, job.cluster().look_ahead());
+  for (const TableConfig& table : job.tables()) {
+    const Consistency consistency = ConsistencyOf(job.cluster(), table);
+    ahead = std::max(ahead, consistency.async ? kAsync : consistency.staleness);
+  }
+  return ahead;
 }
 
 // What the workers tell each other at the start of a step, summed.
@@ -52,7 +58,7 @@ TrainingStep::TrainingStep(const Worker& worker, Loader* loader, int64_t last_st
       track_{worker.trace, worker.trace != nullptr ? worker.trace->AddTrack("step") : 0},
       loader_(loader),
       last_step_(last_step),
-      steps_ahead_max_(StepsAheadMax(worker.job->cluster())) {}
+      steps_ahead_max_(StepsAheadMax(*worker.job)) {}
 
 TrainingStep::~TrainingStep() {
   for (const auto& prepared : ahead_) worker_.store->CancelPull(prepared->pull);

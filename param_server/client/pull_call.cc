@@ -85,7 +85,49 @@ size_t PullCall::rows_bytes(int server) const {
   return bytes;
 }
 
+void PullCall::ScatterSome(int server, std::span<const std::vector<uint32_t>> positions, const uint8_t* in) {
+  std::vector<uint32_t> of_table;
+  for (size_t i = 0; i < tables.size(); ++i) {
+    const TableFormat& format = formats_[tables[i].table];
+    std::span<const uint32_t> to = positions[i];
+    if (num_servers_ > 1) {
+      const std::span<const uint32_t> of_server = partition.positions(server, i);
+      of_table.clear();
+      for (const uint32_t position : positions[i]) of_table.push_back(of_server[position]);
+      to = of_table;
+    }
+    Scatter(in, format.pull, format.dim, to, tables[i].rows);
+    in += ValuesBytes(format.pull, to.size(), format.dim);
+  }
+}
+
+Status PullCall::OnEarlyRows(int server, std::span<const uint8_t> payload) {
+  if (!late_[server].empty()) return InvalidArgument(fmt::format("rows of step {} came early twice", step));
+  std::vector<TableCount> pulled;
+  for (size_t i = 0; i < tables.size(); ++i) pulled.push_back({tables[i].table, partition.count(server, i)});
+  WEIR_ASSIGN_OR_RETURN(const EarlyRows early, DecodeEarlyRows(payload, pulled, formats_));
+  ScatterSome(server, early.positions, early.values.data());
+  for (size_t i = 0; i < tables.size(); ++i) {
+    late_[server].push_back(OtherPositions(early.positions[i], pulled[i].num_keys));
+  }
+  return Status();
+}
+
+Status PullCall::OnLateRows(int server, std::span<const uint8_t> payload) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < tables.size(); ++i) {
+    const TableFormat& format = formats_[tables[i].table];
+    bytes += ValuesBytes(format.pull, late_[server][i].size(), format.dim);
+  }
+  if (payload.size() != bytes) {
+    return DataLoss(fmt::format("late rows of step {}: expected {} bytes, found {}", step, bytes, payload.size()));
+  }
+  ScatterSome(server, late_[server], payload.data());
+  return Status();
+}
+
 Status PullCall::OnRows(int server, std::span<const uint8_t> payload) {
+  if (!late_[server].empty()) return OnLateRows(server, payload);
   if (payload.size() != rows_bytes(server)) {
     return DataLoss(
         fmt::format("rows of step {}: expected {} bytes, found {}", step, rows_bytes(server), payload.size()));

@@ -21,11 +21,13 @@ class PullCall : public Call {
         kind(kind),
         partition(owners),
         num_servers_(owners->num_servers),
-        formats_(formats) {}
+        formats_(formats),
+        late_(owners->num_servers) {}
 
-  // Of the Rows a server answers with.
+  // Of the Rows a server answers with, if none come early.
   size_t rows_bytes(int server) const;
   Status OnRows(int server, std::span<const uint8_t> payload) override;
+  Status OnEarlyRows(int server, std::span<const uint8_t> payload) override;
 
   // The colocated server gets requests for, and fills, local_rows: float32, one table after the other.
   void MakeLocalRows(int server);
@@ -45,8 +47,14 @@ class PullCall : public Call {
   Buffer local_rows;
 
  private:
+  // positions: by table, within the keys that go to the server.
+  void ScatterSome(int server, std::span<const std::vector<uint32_t>> positions, const uint8_t* in);
+  Status OnLateRows(int server, std::span<const uint8_t> payload);
+
   const int num_servers_;
   const std::span<const TableFormat> formats_;
+  // By server, if some rows came early: the positions of the others, by table.
+  std::vector<std::vector<std::vector<uint32_t>>> late_;
 };
 
 // Keys, or rows [.., dim], of one table that go to a server, one after the other; all of them where there is only one

@@ -21,6 +21,7 @@ class RemoteStore::Calls {
   explicit Calls(const RemoteStoreOptions& options)
       : options_(options),
         formats_(TableFormats(options.tables)),
+        strictest_(Strictest(options.tables)),
         servers_(std::make_shared<Servers>(options)),
         owners_(static_cast<int>(options.servers.size()), options.virtual_shards),
         push_partition_(&owners_) {}
@@ -66,6 +67,7 @@ class RemoteStore::Calls {
 
   const RemoteStoreOptions options_;
   const std::vector<TableFormat> formats_;
+  const Consistency strictest_;
   const std::shared_ptr<Servers> servers_;
   const ShardOwners owners_;
   KeyPartition push_partition_;
@@ -157,6 +159,9 @@ void RemoteStore::Calls::SendLocalPull(const std::shared_ptr<PullCall>& call, in
   request.step = call->step;
   request.kind = call->kind;
   request.pulls = call->LocalPulls(server);
+  if (call->kind == PullKind::kTraining) {
+    request.on_early = [](std::span<const std::vector<uint32_t>>) {};  // they lie where the others will
+  }
   servers_->Submit(call, std::move(request), call);
 }
 
@@ -169,7 +174,7 @@ Status RemoteStore::Calls::FinishPull(PullTicket ticket) {
   for (int server = 0; server < servers_->count(); ++server) {
     if (servers_->is_local(server)) call->ScatterLocalRows(server);
   }
-  if (!options_.consistency.async) set_applied(call->step - 1 - options_.consistency.staleness);
+  set_applied(strictest_.NeededStep(call->step));
   if (call->kind == PullKind::kTraining) pulled_[call->step] = call;
   return Status();
 }
@@ -209,7 +214,7 @@ Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables)
   const KeyPartition& partition = pulled ? pulled->partition : push_partition_;
   // A worker that pushes without pulling, or whose pulls never wait, must not run away from the others.
   if (step - kStepsAheadMax > applied_) {
-    WEIR_RETURN_IF_ERROR(Drain(step - (options_.consistency.async ? kStepsAheadMax / 2 : kStepsAheadMax)));
+    WEIR_RETURN_IF_ERROR(Drain(step - (strictest_.async ? kStepsAheadMax / 2 : kStepsAheadMax)));
   }
   PushMessage push;
   push.step = step;
@@ -258,6 +263,7 @@ void RemoteStore::Calls::SendLocalPush(const PushMessage& push, int server, cons
   request.step = push.step;
   request.sequence = push.sequence;
   request.unix_ms = push.unix_ms;
+  request.as_pulled = push.as_pulled;
   const uint64_t* keys = pulled ? pulled->local_keys : held->keys.data();
   float* gradients = reinterpret_cast<float*>(held->gradients.data());
   for (size_t i = 0; i < tables.size(); ++i) {

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "embeddings/store.h"
-#include "param_server/consistency.h"
 #include "param_server/local_server.h"
 #include "param_server/protocol.h"
 #include "param_server/server_address.h"
@@ -29,7 +28,6 @@ struct RemoteStoreOptions {
   int64_t progress_ns = 600'000'000'000;
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
-  Consistency consistency;              // as the servers'
   const Clock* clock = &SystemClock();  // tells the servers when steps are pushed; outlives the store
   // The server in this process, if there is one, and its index. It must outlive the store.
   LocalServer* colocated = nullptr;

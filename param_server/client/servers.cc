@@ -23,6 +23,10 @@ Status Call::OnRows(int, std::span<const uint8_t>) {
   return InvalidArgument(fmt::format("Rows answer a {}", MessageTypeName(type)));
 }
 
+Status Call::OnEarlyRows(int, std::span<const uint8_t>) {
+  return InvalidArgument(fmt::format("EarlyRows answer a {}", MessageTypeName(type)));
+}
+
 std::string Servers::Name(int server) const {
   return peers_[server].local ? fmt::format("server {} (this process)", server)
                               : fmt::format("server {} ({})", server, options_.servers[server].HostPort());
@@ -77,6 +81,7 @@ Status Servers::OnFrame(int server, const FrameHeader& header, Buffer payload) {
       if (!Owes(server)) Leave(&peer);
       return Status();
     }
+    case MessageType::kEarlyRows:
     case MessageType::kRows:
       return OnRows(server, header, payload);
     default:
@@ -127,10 +132,12 @@ Status Servers::OnRows(int server, const FrameHeader& header, const Buffer& payl
     call = found->second;
     call->scattering_ = true;  // keeps Await from returning while rows are written
   }
-  const Status status = call->OnRows(server, payload.span());
+  const bool early = header.type == MessageType::kEarlyRows;
+  const Status status = early ? call->OnEarlyRows(server, payload.span()) : call->OnRows(server, payload.span());
   std::lock_guard lock(mutex_);
   call->scattering_ = false;
-  Finish(call.get(), server, status.Wrap(Name(server)), {});
+  if (!early || !status.ok()) Finish(call.get(), server, status.Wrap(Name(server)), {});
+  changed_.notify_all();  // one who waited for the scattering to end
   return Status();
 }
 

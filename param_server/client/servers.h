@@ -29,6 +29,8 @@ class Call {
 
   // The payload of a server's Rows, on the transport's thread, without the mutex; several servers' one after the other.
   virtual Status OnRows(int server, std::span<const uint8_t> payload);
+  // Of its EarlyRows, which come before; the same.
+  virtual Status OnEarlyRows(int server, std::span<const uint8_t> payload);
 
   const MessageType type;
   const int64_t step;

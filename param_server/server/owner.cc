@@ -1,17 +1,40 @@
 #include "param_server/server/owner.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "param_server/row_messages.h"
 
 namespace weir {
 namespace {
 
 // How long the thread sleeps at most: bounds the time until a failure reaches requests that wait.
 constexpr int64_t kNapNanos = 200 * kNanosPerMilli;
+
+// A smaller part of a pull's rows is not worth a message of its own.
+constexpr size_t kEarlyShare = 4;
+
+bool HasLimits(const TableSpec& table) {
+  const TableLimits& limits = table.limits;
+  return limits.memory_bytes > 0 || limits.shard_rows_max || limits.disk || limits.allow_list ||
+         limits.admission.kind_case() != AdmissionConfig::KIND_NOT_SET || limits.eviction.ByteSizeLong() > 0;
+}
+
+std::vector<bool> LooksAhead(const OwnerOptions& options) {
+  std::vector<bool> tables;
+  for (const TableSpec& table : options.tables) {
+    tables.push_back(options.look_ahead && table.consistency.synchronous() && !HasLimits(table));
+  }
+  return tables;
+}
+
+bool HasSynchronous(std::span<const TableSpec> tables) {
+  return std::ranges::any_of(tables, [](const TableSpec& table) { return table.consistency.synchronous(); });
+}
 
 bool Waits(MessageType type) {
   return type == MessageType::kPull || type == MessageType::kDrain || type == MessageType::kSave;
@@ -27,7 +50,10 @@ Owner::Owner(OwnerOptions options)
               ShardBegin(options_.server + 1, options_.num_servers, options_.virtual_shards)},
       tables_(options_.tables, options_.virtual_shards,
               {fmt::format("server-{}", options_.server), shards_.end - shards_.begin}),
+      strictest_(Strictest(options_.tables)),
+      merges_(HasSynchronous(options_.tables)),
       merger_(options_.num_workers),
+      look_ahead_(options_.num_workers, LooksAhead(options_)),
       step_pushes_(options_.num_workers),
       rows_by_staleness_(kStepsAheadMax + 1),
       queue_(static_cast<size_t>(options_.num_workers) * (kRequestsMax + 8)),
@@ -99,6 +125,7 @@ void Owner::Run() {
 void Owner::RunNext(OwnerRequest* request) {
   if (request != nullptr) Handle(std::move(*request));
   RunWaiting();
+  AnswerAhead();
 }
 
 void Owner::RunOnTransport() {
@@ -126,8 +153,7 @@ int64_t Owner::WaitNanos() const {
 int64_t Owner::NeededStep(const OwnerRequest& request) const {
   if (request.type != MessageType::kPull) return request.step;
   if (request.kind == PullKind::kEvaluation) return request.step - 1;
-  if (options_.consistency.async) return 0;
-  return std::max<int64_t>(request.step - 1 - options_.consistency.staleness, 0);
+  return strictest_.NeededStep(request.step);
 }
 
 void Owner::Handle(OwnerRequest request) {
@@ -137,8 +163,11 @@ void Owner::Handle(OwnerRequest request) {
   }
   if (request.type == MessageType::kPush) return HandlePush(std::move(request));
   if (Waits(request.type)) {
-    if (request.type == MessageType::kPull && request.kind == PullKind::kTraining) Prefetch(request);
-    waiting_.push_back({std::move(request), Now()});
+    if (request.type == MessageType::kPull && request.kind == PullKind::kTraining) {
+      Prefetch(request);
+      look_ahead_.NotePull(request, merger_.applied());
+    }
+    waiting_.push_back({.request = std::move(request), .since_ns = Now()});
     return;  // RunWaiting comes next
   }
   RunRequest(&request);
@@ -156,7 +185,8 @@ void Owner::Prefetch(const OwnerRequest& request) {
 void Owner::HandlePush(OwnerRequest request) {
   const int worker = request.worker;
   const int64_t step = request.step;
-  Result<bool> added = merger_.Add(request);
+  const Status promised = look_ahead_.CheckPush(request);
+  Result<bool> added = promised.ok() ? merger_.Add(request) : Result<bool>(promised);
   if (!added.ok()) {
     if (request.done) request.done(added.status(), {});
     return;
@@ -166,35 +196,34 @@ void Owner::HandlePush(OwnerRequest request) {
     return;
   }
   step_pushed_ = std::max(step_pushed_, step);
-  if (!options_.consistency.synchronous()) {
-    OwnerRequest& push = merger_.last(worker);
-    const Status status = ApplyAlone(&push);
-    if (!status.ok()) Fail(status);
-    // Lets its gradients go.
-    if (push.done) std::exchange(push.done, nullptr)(status, {});
-    if (!status.ok()) return;
-  }
+  OwnerRequest& push = merger_.last(worker);
+  const Status status = ApplyAlone(&push);
+  if (!status.ok()) Fail(status);
+  // Lets its gradients go.
+  if (push.done && (!merges_ || !status.ok())) std::exchange(push.done, nullptr)(status, {});
+  if (!status.ok()) return;
   ApplySteps();
 }
 
 Status Owner::ApplyAlone(OwnerRequest* push) {
+  const auto merged = [&](const TablePush& of_table) {
+    return options_.tables[of_table.table].consistency.synchronous();
+  };
+  if (std::ranges::all_of(push->pushes, merged)) return Status();
   const TraceSpan span(track_, "apply", push->step);
-  for (const TablePush& of_table : std::exchange(push->pushes, {})) {
-    if (of_table.keys.empty()) continue;
+  for (const TablePush& of_table : push->pushes) {
+    if (of_table.keys.empty() || merged(of_table)) continue;
     WEIR_RETURN_IF_ERROR(
         tables_.Train(step_pushed_, of_table)
             .Wrap(fmt::format("server {}, step {} of worker {}", options_.server, push->step, push->worker)));
   }
+  std::erase_if(push->pushes, [&](const TablePush& of_table) { return !merged(of_table); });
   return Status();
 }
 
 // Worker 0's clock counts, so that all servers take the step for as old.
 Status Owner::ApplyMerged(std::vector<OwnerRequest>* pushes) {
   const int64_t unix_ms = (*pushes)[0].unix_ms;
-  if (!options_.consistency.synchronous()) {
-    tables_.EndStep(merger_.applied(), unix_ms);
-    return Status();
-  }
   const TraceSpan span(track_, "apply", merger_.applied());
   for (size_t w = 0; w < pushes->size(); ++w) step_pushes_[w] = std::move((*pushes)[w].pushes);
   return tables_.Apply(merger_.applied(), step_pushes_, unix_ms)
@@ -234,7 +263,7 @@ void Owner::RunWaiting() {
     if (failed) {
       status = failure();
     } else if (needed <= merger_.applied()) {
-      RunRequest(&request);
+      RunRequest(&request, waiting.late);
       continue;
     } else if (now_ns - std::max(waiting.since_ns, progress_ns_.load()) > request.timeout_ns) {
       status = DeadlineExceeded(fmt::format("{} of step {} by worker {} waited {:.1f} s for step {}; missing: {}",
@@ -263,14 +292,58 @@ Status Owner::CheckStep(const OwnerRequest& request) const {
                   MessageTypeName(request.type), request.step, request.worker, merger_.applied()));
 }
 
-void Owner::RunRequest(OwnerRequest* request) {
+void Owner::AnswerAhead() {
+  for (Waiting& waiting : waiting_) {
+    if (waiting.asked_ahead || !waiting.request.on_early) continue;
+    const Status status = AnswerAhead(&waiting);
+    if (!status.ok()) return Fail(status);
+  }
+}
+
+// What is left, if only the word that the steps before are applied, comes as ever.
+Status Owner::AnswerAhead(Waiting* waiting) {
+  const OwnerRequest& request = waiting->request;
+  std::vector<std::vector<uint32_t>> free = FindFree(request);
+  size_t num_free = 0, num_keys = 0;
+  for (size_t i = 0; i < request.pulls.size(); ++i) {
+    num_free += free[i].size();
+    num_keys += request.pulls[i].keys.size();
+  }
+  // It may yet become known what others owe.
+  if (num_free == 0 && !look_ahead_.IsKnown(request.step)) return Status();
+  waiting->asked_ahead = true;
+  if (num_free == 0 || num_free * kEarlyShare < num_keys) return Status();
+  const TraceSpan span(track_, "pull ahead", request.step);
+  for (size_t i = 0; i < request.pulls.size(); ++i) {
+    WEIR_RETURN_IF_ERROR(PullSome(request, request.pulls[i], free[i]));
+    waiting->late.push_back(OtherPositions(free[i], request.pulls[i].keys.size()));
+  }
+  request.on_early(free);
+  return Status();
+}
+
+std::vector<std::vector<uint32_t>> Owner::FindFree(const OwnerRequest& pull) {
+  const bool known = look_ahead_.IsKnown(pull.step);
+  std::vector<std::vector<uint32_t>> free(pull.pulls.size());
+  for (size_t i = 0; i < pull.pulls.size(); ++i) {
+    const TablePull& of_table = pull.pulls[i];
+    if (look_ahead_.table(of_table.table)) {
+      if (known) look_ahead_.FindFree(pull.step, merger_.applied(), of_table, &free[i]);
+    } else if (options_.tables[of_table.table].consistency.NeededStep(pull.step) <= merger_.applied()) {
+      free[i].resize(of_table.keys.size());
+      std::iota(free[i].begin(), free[i].end(), 0);
+    }
+  }
+  return free;
+}
+
+void Owner::RunRequest(OwnerRequest* request, std::span<const std::vector<uint32_t>> late) {
   OwnerReply reply;
   Status status = Waits(request->type) ? CheckStep(*request) : Status();
   if (status.ok()) {
     switch (request->type) {
       case MessageType::kPull:
-        status = Pull(*request);
-        if (request->kind == PullKind::kTraining) CountStaleness(*request);
+        status = Pull(*request, late);
         if (request->kind == PullKind::kEvaluation) NoteProgress();
         break;
       case MessageType::kSave:
@@ -298,19 +371,39 @@ void Owner::RunRequest(OwnerRequest* request) {
   if (request->done) request->done(status, std::move(reply));
 }
 
-void Owner::CountStaleness(const OwnerRequest& request) {
-  int64_t rows = 0;
-  for (const TablePull& pull : request.pulls) rows += static_cast<int64_t>(pull.keys.size());
-  const int64_t unseen = std::clamp<int64_t>(request.step - 1 - merger_.applied(), 0, kStepsAheadMax);
-  rows_by_staleness_[unseen] += rows;
+void Owner::CountStaleness(const TablePull& pull, int64_t step, size_t rows) {
+  const bool synchronous = options_.tables[pull.table].consistency.synchronous();
+  const int64_t unseen = synchronous ? 0 : std::clamp<int64_t>(step - 1 - merger_.applied(), 0, kStepsAheadMax);
+  rows_by_staleness_[unseen] += static_cast<int64_t>(rows);
 }
 
-Status Owner::Pull(const OwnerRequest& request) {
+Status Owner::Pull(const OwnerRequest& request, std::span<const std::vector<uint32_t>> late) {
   const TraceSpan span(track_, "pull", request.step);
-  for (const TablePull& pull : request.pulls) {
+  for (size_t i = 0; i < request.pulls.size(); ++i) {
+    const TablePull& pull = request.pulls[i];
+    if (!late.empty()) {
+      WEIR_RETURN_IF_ERROR(PullSome(request, pull, late[i]));
+      continue;
+    }
     WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, pull.keys, pull.rows)
                              .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
+    if (request.kind == PullKind::kTraining) CountStaleness(pull, request.step, pull.keys.size());
   }
+  return Status();
+}
+
+Status Owner::PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions) {
+  if (positions.empty()) return Status();
+  const size_t dim = options_.tables[pull.table].layout.dim;
+  some_keys_.clear();
+  for (const uint32_t position : positions) some_keys_.push_back(pull.keys[position]);
+  some_rows_.resize(positions.size() * dim);
+  WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, some_keys_, some_rows_.data())
+                           .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
+  for (size_t i = 0; i < positions.size(); ++i) {
+    std::copy_n(some_rows_.data() + i * dim, dim, pull.rows + positions[i] * dim);
+  }
+  CountStaleness(pull, request.step, positions.size());
   return Status();
 }
 
@@ -329,6 +422,7 @@ Status Owner::Save(const OwnerRequest& request, OwnerReply* reply) {
 Status Owner::Load(const OwnerRequest& request) {
   WEIR_RETURN_IF_ERROR(merger_.StartAt(request.step));
   applied_ = step_pushed_ = request.step;
+  look_ahead_.StartAt(request.step);
   if (shards_.begin == shards_.end) return Status();
   if (!options_.row_files) return FailedPrecondition("this server was given no row files");
   const Status status =

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,8 +15,8 @@
 #include "base/trace.h"
 #include "embeddings/row_files.h"
 #include "embeddings/table_set.h"
-#include "param_server/consistency.h"
 #include "param_server/local_server.h"
+#include "param_server/server/look_ahead.h"
 #include "param_server/server/step_merger.h"
 #include "param_server/transport.h"
 
@@ -28,7 +29,7 @@ struct OwnerOptions {
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
   RowFiles* row_files = nullptr;  // outlives the owner
-  Consistency consistency;
+  bool look_ahead = true;  // docs/consistency.md
   Trace* trace = nullptr;  // outlives the owner; null: none is kept
   // Whose thread owns the rows; outlives the owner. Null: a thread of the owner's.
   Transport* runs_on = nullptr;
@@ -61,6 +62,9 @@ class Owner {
   struct Waiting {
     OwnerRequest request;
     int64_t since_ns = 0;
+    bool asked_ahead = false;  // whether rows could come early has been seen to
+    // By pull, if some came early: the positions that are still to come.
+    std::vector<std::vector<uint32_t>> late{};
   };
 
   void Run();
@@ -78,12 +82,20 @@ class Owner {
   Status CheckStep(const OwnerRequest& request) const;
   void ApplySteps();
   Status ApplyMerged(std::vector<OwnerRequest>* pushes);
-  // When not synchronous.
+  // The pushes of tables that are not synchronous, which are taken out.
   Status ApplyAlone(OwnerRequest* push);
   void RunWaiting();
-  void RunRequest(OwnerRequest* request);
-  void CountStaleness(const OwnerRequest& request);
-  Status Pull(const OwnerRequest& request);
+  void RunRequest(OwnerRequest* request) { RunRequest(request, {}); }
+  // late: of a pull, the positions by table that are still to be read; empty: all.
+  void RunRequest(OwnerRequest* request, std::span<const std::vector<uint32_t>> late);
+  // Looks ahead for pulls that wait.
+  void AnswerAhead();
+  Status AnswerAhead(Waiting* waiting);
+  // By pull: the positions of the rows that may be read now.
+  std::vector<std::vector<uint32_t>> FindFree(const OwnerRequest& pull);
+  void CountStaleness(const TablePull& pull, int64_t step, size_t rows);
+  Status Pull(const OwnerRequest& request, std::span<const std::vector<uint32_t>> late);
+  Status PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions);
   Status Save(const OwnerRequest& request, OwnerReply* reply);
   Status Load(const OwnerRequest& request);
   void NoteProgress();
@@ -93,9 +105,14 @@ class Owner {
   const Clock& clock_;
   const TraceTrack track_;
   const ShardRange shards_;
-  TableSet tables_;  // owner thread, as are merger_, waiting_
+  TableSet tables_;  // owner thread, as is what follows up to the queue
+  const Consistency strictest_;
+  const bool merges_;  // whether there is a synchronous table
   StepMerger merger_;
+  LookAhead look_ahead_;
   std::vector<Waiting> waiting_;
+  std::vector<uint64_t> some_keys_;  // scratch
+  std::vector<float> some_rows_;     // scratch
   std::vector<std::vector<TablePush>> step_pushes_;
   int64_t step_pushed_ = 0;                 // the greatest
   std::vector<int64_t> rows_by_staleness_;  // rows of training pulls, by the steps they did not see

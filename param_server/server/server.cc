@@ -61,7 +61,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   owner.virtual_shards = options.virtual_shards;
   owner.tables = std::move(options.tables);
   owner.row_files = options.row_files;
-  owner.consistency = options.consistency;
+  owner.look_ahead = options.look_ahead;
   owner.trace = options.trace;
   std::shared_ptr<Transport> transport = options.transport;
   if (!transport) transport = std::make_shared<SocketTransport>(options.token, options.max_frame_bytes);

@@ -11,7 +11,6 @@
 #include "base/trace.h"
 #include "embeddings/row_files.h"
 #include "embeddings/table_set.h"
-#include "param_server/consistency.h"
 #include "param_server/local_server.h"
 #include "param_server/protocol.h"
 #include "param_server/server_address.h"
@@ -32,7 +31,7 @@ struct ServerOptions {
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
   RowFiles* row_files = nullptr;  // outlives the server
-  Consistency consistency;
+  bool look_ahead = true;  // docs/consistency.md
   Trace* trace = nullptr;  // outlives the server; null: none is kept
   // Of this server alone; null: sockets.
   std::shared_ptr<Transport> transport;

@@ -6,65 +6,10 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "param_server/server/rows_reply.h"
 #include "param_server/server/sessions.h"
-#include "param_server/wire_values.h"
 
 namespace weir {
-namespace {
-
-// The rows that answer a pull. The owner thread writes them as float32, straight into the payload if they travel so.
-class RowsReply {
- public:
-  // Both outlive it.
-  RowsReply(const PullMessage& pull, std::span<const TableFormat> formats)
-      : pull_(pull), formats_(formats), payload_(RowsBytes(pull, formats)) {
-    for (const TableKeys& table : pull_.tables) {
-      const TableFormat& format = formats_[table.table];
-      if (format.pull != WireConfig::FLOAT32) converted_ += table.keys.size() * format.dim;
-    }
-    values_ = Buffer(converted_ * sizeof(float));
-  }
-
-  std::vector<TablePull> pulls() {
-    std::vector<TablePull> pulls;
-    uint8_t* out = payload_.data();
-    float* values = reinterpret_cast<float*>(values_.data());
-    for (const TableKeys& table : pull_.tables) {
-      const TableFormat& format = formats_[table.table];
-      const bool travels_as_is = format.pull == WireConfig::FLOAT32;
-      pulls.push_back({table.table, table.keys, travels_as_is ? reinterpret_cast<float*>(out) : values});
-      out += ValuesBytes(format.pull, table.keys.size(), format.dim);
-      if (!travels_as_is) values += table.keys.size() * format.dim;
-    }
-    return pulls;
-  }
-
-  // Once the rows are written.
-  Buffer Take() {
-    if (converted_ > 0) {
-      uint8_t* out = payload_.data();
-      for (const TablePull& pull : pulls()) {
-        const TableFormat& format = formats_[pull.table];
-        if (format.pull != WireConfig::FLOAT32) {
-          EncodeValues(format.pull, pull.rows, pull.keys.size() * format.dim, out);
-          ZeroPadding(format.pull, pull.keys.size(), format.dim, out);
-        }
-        out += ValuesBytes(format.pull, pull.keys.size(), format.dim);
-      }
-    }
-    return std::move(payload_);
-  }
-
- private:
-  const PullMessage& pull_;
-  const std::span<const TableFormat> formats_;
-  Buffer payload_;
-  Buffer values_;  // of tables whose rows travel otherwise
-  size_t converted_ = 0;
-};
-
-}  // namespace
-
 Status Sessions::CheckShards(int table, std::span<const uint64_t> keys) const {
   const int virtual_shards = static_cast<int>(options_.expected.virtual_shards);
   for (const uint64_t key : keys) {
@@ -110,6 +55,12 @@ Status Sessions::OnPull(const SessionPtr& session, const FrameHeader& header, Bu
   request.kind = pull.kind;
   request.timeout_ns = int64_t{header.timeout_ms} * kNanosPerMilli;
   request.pulls = reply->pulls();
+  if (pull.kind == PullKind::kTraining) {
+    request.on_early = [link = worker.link, reply, id = header.request_id](
+                           std::span<const std::vector<uint32_t>> positions) {
+      link->link.Send(MessageType::kEarlyRows, id, 0, reply->TakeEarly(positions));
+    };
+  }
   request.done = [link = worker.link, keys, reply, id = header.request_id](const Status& status, const OwnerReply&) {
     --link->unanswered;
     if (status.ok()) {
@@ -154,6 +105,7 @@ Status Sessions::OnPush(const SessionPtr& session, Buffer payload) {
   request.sequence = push.sequence;
   request.unix_ms = push.unix_ms;
   request.pushes = std::move(push.tables);
+  request.as_pulled = push.as_pulled;
   struct Held {
     std::shared_ptr<PulledKeys> keys;  // null if they came with the push
     Buffer payload;

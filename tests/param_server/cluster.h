@@ -247,17 +247,17 @@ inline RemoteStoreOptions TestStoreOptions(int worker, int num_workers, std::vec
 class Cluster {
  public:
   Cluster(int num_servers, int num_workers, RowFiles* row_files, double silence_s = 10, bool tcp_only = false,
-          std::vector<TableSpec> tables = TestTables(), Consistency consistency = {})
+          std::vector<TableSpec> tables = TestTables(), Consistency consistency = {}, bool look_ahead = true)
       : num_workers_(num_workers),
         colocated_(num_servers == 0),
         silence_s_(silence_s),
-        tables_(std::move(tables)),
-        consistency_(consistency) {
+        tables_(std::move(tables)) {
+    for (TableSpec& table : tables_) table.consistency = consistency;
     const int count = colocated_ ? num_workers : num_servers;
     for (int i = 0; i < count; ++i) {
       ServerOptions options = TestServerOptions(i, count, num_workers, row_files, silence_s);
       options.tables = tables_;
-      options.consistency = consistency_;
+      options.look_ahead = look_ahead;
       auto server = Server::Start(std::move(options));
       EXPECT_TRUE(server.ok()) << server.status().ToString();
       addresses_.push_back((*server)->address());
@@ -269,7 +269,6 @@ class Cluster {
   RemoteStoreOptions StoreOptions(int worker) const {
     RemoteStoreOptions options = TestStoreOptions(worker, num_workers_, addresses_, silence_s_);
     options.tables = tables_;
-    options.consistency = consistency_;
     if (colocated_) {
       options.colocated = servers_[worker].get();
       options.colocated_index = worker;
@@ -290,8 +289,7 @@ class Cluster {
   const int num_workers_;
   const bool colocated_;
   const double silence_s_;
-  const std::vector<TableSpec> tables_;
-  const Consistency consistency_;
+  std::vector<TableSpec> tables_;
   std::vector<ServerAddress> addresses_;
   std::vector<std::unique_ptr<Server>> servers_;
 };

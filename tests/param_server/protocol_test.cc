@@ -76,7 +76,7 @@ TEST(FrameTest, EachRuleHasItsError) {
   EXPECT_EQ(DecodeHeader(EncodedHeader(), kToken, 99).status().code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(DecodeHeader(EncodedHeader(MessageType::kPull, ~uint64_t{0}), kToken, 100).status().code(),
             StatusCode::kResourceExhausted);
-  for (const int type : {0, 17, 65535}) {
+  for (const int type : {0, 18, 65535}) {
     EXPECT_EQ(DecodeHeader(EncodedHeader(static_cast<MessageType>(type)), kToken, 100).status().code(),
               StatusCode::kInvalidArgument);
   }

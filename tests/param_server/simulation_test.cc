@@ -36,7 +36,10 @@ struct Plan {
   int64_t commit_every = 0;
   int ahead = 1;  // pulls under way while a step is computed
   Consistency consistency;
+  bool mixed = false;  // only table 1 has it, the others are synchronous
   NetworkFaults faults;
+
+  Consistency Of(size_t table) const { return mixed && table != 1 ? Consistency() : consistency; }
   // Long ones end the first attempt; the job then starts again from its last commit.
   enum Trouble { kNone, kShortPartition, kLongPartition, kWorkerDies, kServerDies } trouble = kNone;
   int64_t trouble_ns = 0;
@@ -44,9 +47,9 @@ struct Plan {
   bool may_fail() const { return trouble == kLongPartition || trouble == kWorkerDies || trouble == kServerDies; }
   std::string ToString() const {
     return fmt::format(
-        "seed {}: {} workers, {} servers, {} steps, staleness {}, async {}, ahead {}, drop {}, twice {}, reorder {}, "
+        "seed {}: {} workers, {} servers, {} steps, staleness {}, async {}, mixed {}, ahead {}, drop {}, twice {}, reorder {}, "
         "damage {}, break {}, trouble {} at {} ms",
-        seed, workers, servers, steps, consistency.staleness, consistency.async, ahead, faults.drop, faults.twice,
+        seed, workers, servers, steps, consistency.staleness, consistency.async, mixed, ahead, faults.drop, faults.twice,
         faults.reorder, faults.damage, faults.break_connection, static_cast<int>(trouble), trouble_ns / kNanosPerMilli);
   }
 };
@@ -64,6 +67,7 @@ Plan MakePlan(uint64_t seed) {
   plan.commit_every = next(2) == 0 ? 0 : 2 + next(3);
   if (next(3) == 0) plan.consistency.staleness = static_cast<int>(1 + next(3));
   if (plan.consistency.staleness == 0 && next(5) == 0) plan.consistency.async = true;
+  plan.mixed = next(3) == 0;
   plan.ahead = static_cast<int>(1 + next(3));
   const double rates[] = {0, 0.01, 0.03};
   plan.faults.drop = rates[next(3)];
@@ -83,8 +87,10 @@ Plan MakePlan(uint64_t seed) {
 // pushes is open, gradients are small integers and rows their exact sums.
 std::vector<TableSpec> PlanTables(const Plan& plan) {
   std::vector<TableSpec> tables = TestTables();
-  if (plan.consistency.synchronous()) return tables;
-  for (TableSpec& table : tables) {
+  for (size_t t = 0; t < tables.size(); ++t) {
+    TableSpec& table = tables[t];
+    table.consistency = plan.Of(t);
+    if (table.consistency.synchronous()) continue;
     table.optimizer.Clear();
     table.optimizer.mutable_sgd();
     table.optimizer.set_learning_rate(1);
@@ -96,9 +102,9 @@ std::vector<TableSpec> PlanTables(const Plan& plan) {
 
 std::unique_ptr<StepData> MakeData(const Plan& plan, int64_t step, int worker, std::span<const TableSpec> tables) {
   auto data = std::make_unique<StepData>(plan.seed, step, worker, tables, 12);
-  if (plan.consistency.synchronous()) return data;
-  for (std::vector<float>& gradients : data->gradients) {
-    for (float& gradient : gradients) gradient = static_cast<float>(static_cast<int>(gradient * 16));
+  for (size_t t = 0; t < tables.size(); ++t) {
+    if (plan.Of(t).synchronous()) continue;
+    for (float& gradient : data->gradients[t]) gradient = static_cast<float>(static_cast<int>(gradient * 16));
   }
   return data;
 }
@@ -148,12 +154,10 @@ class Simulation {
  public:
   explicit Simulation(const Plan& plan)
       : plan_(plan), tables_(PlanTables(plan)), time_(plan.seed), network_(&time_, plan.faults) {
-    if (plan_.consistency.synchronous()) {
-      Oracle oracle(plan_, tables_);
-      for (int64_t step = 1; step <= plan_.steps; ++step) {
-        oracle.AdvanceTo(step);
-        for (int w = 0; w < plan_.workers; ++w) expected_[{step, w}] = oracle.Rows(step, w);
-      }
+    Oracle oracle(plan_, tables_);
+    for (int64_t step = 1; step <= plan_.steps; ++step) {
+      oracle.AdvanceTo(step);
+      for (int w = 0; w < plan_.workers; ++w) expected_[{step, w}] = oracle.Rows(step, w);
     }
   }
 
@@ -201,7 +205,6 @@ class Simulation {
       options.silence_ns = kSilenceNanos;
       options.progress_ns = kProgressNanos;
       options.tables = tables_;
-      options.consistency = plan_.consistency;
       options.transport = transport;
       options.rows_on_transport = true;
       auto server = Server::Start(std::move(options));
@@ -296,7 +299,6 @@ class Simulation {
     options.silence_ns = kSilenceNanos;
     options.progress_ns = kProgressNanos;
     options.tables = tables_;
-    options.consistency = plan_.consistency;
     options.clock = &time_;
     options.transport = attempt->worker_transports[worker];
     auto connected = RemoteStore::Connect(options);
@@ -329,8 +331,9 @@ class Simulation {
       }
       const auto& [data, ticket] = ahead[step];
       WEIR_RETURN_IF_ERROR(store->FinishPull(ticket));
-      if (plan_.consistency.synchronous() && data->rows != expected_[{step, worker}]) {
-        Wrong(fmt::format("worker {} read other rows at step {}", worker, step));
+      for (size_t t = 0; t < tables_.size(); ++t) {
+        if (!plan_.Of(t).synchronous() || data->rows[t] == expected_[{step, worker}][t]) continue;
+        Wrong(fmt::format("worker {} read other rows of table {} at step {}", worker, t, step));
       }
       time_.SleepNanos(static_cast<int64_t>(time_.Random(100)) * kNanosPerMilli);
       WEIR_RETURN_IF_ERROR(store->Push(step, data->pushes));
@@ -354,6 +357,10 @@ class Simulation {
     return Barrier(attempt, worker);
   }
 
+  bool IsSynchronous(const std::string& name) const {
+    return std::ranges::find(tables_, name, &TableSpec::name)->consistency.synchronous();
+  }
+
   void CheckRows() {
     Oracle oracle(plan_, tables_);
     oracle.AdvanceTo(plan_.steps + 1);
@@ -366,7 +373,7 @@ class Simulation {
       const auto other = found.find(key);
       const bool same = other != found.end() && other->second.count == row.count &&
                         other->second.values == row.values &&
-                        (!plan_.consistency.synchronous() || other->second.last_step == row.last_step);
+                        (!IsSynchronous(key.first) || other->second.last_step == row.last_step);
       if (!same) Wrong(fmt::format("table {} key {:x}: another row", key.first, key.second));
     }
   }

@@ -297,4 +297,16 @@ std::vector<uint32_t> OtherPositions(std::span<const uint32_t> positions, size_t
   return others;
 }
 
+StepBytes BytesOfStep(std::span<const TableCount> tables, std::span<const TableFormat> formats) {
+  const size_t pull_bytes = kFrameHeaderBytes + kPullHeaderBytes + tables.size() * kTableEntryBytes;
+  StepBytes bytes{.sent = pull_bytes + KeysBytes(tables) + kFrameHeaderBytes + kPushHeaderBytes,
+                  .received = kFrameHeaderBytes};
+  for (const TableCount& table : tables) {
+    const TableFormat& format = formats[table.table];
+    bytes.sent += ValuesBytes(format.push, table.num_keys, format.dim);
+    bytes.received += ValuesBytes(format.pull, table.num_keys, format.dim);
+  }
+  return bytes;
+}
+
 }  // namespace weir

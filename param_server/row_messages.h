@@ -99,4 +99,13 @@ Result<EarlyRows> DecodeEarlyRows(std::span<const uint8_t> payload, std::span<co
 // The positions in [0, size) that are not among the given ones, which ascend.
 std::vector<uint32_t> OtherPositions(std::span<const uint32_t> positions, size_t size);
 
+// What a training step of one worker costs at one server, in whole frames: a Pull, its Rows, and the Push that names
+// the pull's keys.
+struct StepBytes {
+  uint64_t sent = 0;  // by the worker
+  uint64_t received = 0;
+};
+// tables: those with keys in the worker's batch, with the number of their keys that are the server's, 0 too.
+StepBytes BytesOfStep(std::span<const TableCount> tables, std::span<const TableFormat> formats);
+
 }  // namespace weir

@@ -187,20 +187,27 @@ TEST(WireTest, BytesAreKeysOnceAndValuesEachWay) {
   Cluster cluster(1, 1, &files, 10, /*tcp_only=*/false, tables);
   auto store = cluster.Connect(0);
   ASSERT_TRUE(store);
+  const std::vector<TableFormat> formats = TableFormats(tables);
   const StoreStats before = *store->Stats();
   int64_t sent = 0, received = 0;
   for (int64_t step = 1; step <= kSteps; ++step) {
     StepData data(kSeed, step, 0, tables);
     ASSERT_TRUE(store->Pull(step, PullKind::kTraining, data.pulls).ok());
     ASSERT_TRUE(store->Push(step, data.pushes).ok());
-    sent += 2 * kFrameHeaderBytes + 16 + 40;
-    received += kFrameHeaderBytes;
+    std::vector<TableCount> counts;
+    int64_t keys_and_values = 0;
     for (const TablePull& pull : data.pulls) {
       const TableSpec& table = tables[pull.table];
       const int64_t n = static_cast<int64_t>(pull.keys.size());
-      sent += 16 + 8 * n + (n * table.layout.dim * WireValueBytes(table.wire.push()) + 3) / 4 * 4;
-      received += (n * table.layout.dim * WireValueBytes(table.wire.pull()) + 3) / 4 * 4;
+      counts.push_back({pull.table, pull.keys.size()});
+      keys_and_values += 8 * n + (n * table.layout.dim * WireValueBytes(table.wire.push()) + 3) / 4 * 4 +
+                         (n * table.layout.dim * WireValueBytes(table.wire.pull()) + 3) / 4 * 4;
     }
+    const StepBytes bytes = BytesOfStep(counts, formats);
+    // As docs/protocol.md has it.
+    EXPECT_EQ(bytes.sent + bytes.received, 3 * kFrameHeaderBytes + 56 + 16 * counts.size() + keys_and_values);
+    sent += bytes.sent;
+    received += bytes.received;
   }
   ASSERT_TRUE(store->Drain(kSteps).ok());
   const StoreStats after = *store->Stats();

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "embeddings/pull_kind.h"
+#include "embeddings/server_load.h"
 #include "embeddings/table_set.h"
 #include "embeddings/table_stats.h"
 #include "proto/checkpoint.pb.h"
@@ -32,7 +33,8 @@ struct StoreStats {
   // Rows of training pulls by the number of steps before the pull's that they did not see, over all owners; empty for a
   // local store, where it is always none.
   std::vector<int64_t> rows_by_staleness;
-  int64_t bytes_sent = 0;          // by this worker, on the wire; 0 for a local store
+  std::vector<ServerLoad> servers;  // by index; empty for a local store
+  int64_t bytes_sent = 0;           // by this worker, on the wire; 0 for a local store
   int64_t bytes_received = 0;
   int64_t messages_sent = 0;
 };
@@ -46,8 +48,8 @@ class EmbeddingStore {
   // Begins to fetch the rows of step `step`, all tables of a batch in one call (each table at most once). The rows seen
   // are those after all workers' pushes of the steps before `step`, and no later one's, in synchronous mode; else see
   // docs/consistency.md. Rows must live until Finish, keys too; a training pull's keys must be left as they are until
-  // its step is pushed, if the push names the same ones. Steps are 1-based and, for training pulls, each is pulled once,
-  // in order. Never changes a table.
+  // its step is pushed, if the push names the same ones. Steps are 1-based and, for training pulls, each is pulled
+  // once, in order. Never changes a table.
   virtual Result<PullTicket> StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) = 0;
 
   // Waits for a pull; its rows are then filled.

@@ -31,10 +31,13 @@ struct OwnerRequest {
   std::vector<TablePush> pushes;
   bool as_pulled = false;  // the keys of a push are those of the worker's pull of its step
   // Of a training pull: told once, ahead of `done`, that some rows are filled already: by pull, their positions,
-  // ascending. On the owner thread; must not block. Null: nobody cares.
-  std::function<void(std::span<const std::vector<uint32_t>>)> on_early;
+  // ascending. Returns the bytes that it sent beyond bytes_out. On the owner thread; must not block. Null: nobody cares.
+  std::function<int64_t(std::span<const std::vector<uint32_t>>)> on_early;
   std::string folder;
   std::vector<DataFile> files;
+  // Whole frames of the request and of its answer; 0 where they do not travel.
+  int64_t bytes_in = 0;
+  int64_t bytes_out = 0;
   // How long it may wait while the server makes no progress.
   int64_t timeout_ns = 0;
   // Called once, on the owner thread or on the caller's; must not block. For a push, once it is applied or refused.

@@ -228,10 +228,10 @@ Result<FilesMessage> DecodeFiles(std::span<const uint8_t> payload) {
 }
 
 Buffer EncodeStats(const OwnerStats& stats) {
-  Buffer payload((4 + stats.rows_by_staleness.size()) * sizeof(int64_t) + stats.tables.size() * sizeof(TableStats));
+  Buffer payload(sizeof(ServerLoad) + (2 + stats.rows_by_staleness.size()) * sizeof(int64_t) +
+                 stats.tables.size() * sizeof(TableStats));
   MessageWriter writer(payload.data());
-  writer.Put(stats.rows);
-  writer.Put(stats.bytes);
+  writer.Put(stats.load);
   writer.Put(static_cast<uint64_t>(stats.tables.size()));
   for (const TableStats& table : stats.tables) writer.Put(table);
   writer.Put(static_cast<uint64_t>(stats.rows_by_staleness.size()));
@@ -242,8 +242,7 @@ Buffer EncodeStats(const OwnerStats& stats) {
 Result<OwnerStats> DecodeStats(std::span<const uint8_t> payload) {
   MessageReader reader(payload);
   OwnerStats stats;
-  stats.rows = reader.Get<int64_t>();
-  stats.bytes = reader.Get<int64_t>();
+  stats.load = reader.Get<ServerLoad>();
   const uint64_t num_tables = reader.Get<uint64_t>();
   if (num_tables > payload.size() / sizeof(TableStats)) {
     return InvalidArgument(fmt::format("StatsReply message: {} tables in {} bytes", num_tables, payload.size()));

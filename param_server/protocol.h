@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "embeddings/server_load.h"
 #include "embeddings/store.h"
 #include "embeddings/table_set.h"
 #include "embeddings/table_stats.h"
@@ -124,8 +125,7 @@ struct FilesMessage {
 };
 
 struct OwnerStats {
-  int64_t rows = 0;
-  int64_t bytes = 0;
+  ServerLoad load;
   std::vector<TableStats> tables;          // by table
   std::vector<int64_t> rows_by_staleness;  // rows pulled in training, by the steps before theirs that they did not see
 };

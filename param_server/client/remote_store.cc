@@ -160,7 +160,7 @@ void RemoteStore::Calls::SendLocalPull(const std::shared_ptr<PullCall>& call, in
   request.kind = call->kind;
   request.pulls = call->LocalPulls(server);
   if (call->kind == PullKind::kTraining) {
-    request.on_early = [](std::span<const std::vector<uint32_t>>) {};  // they lie where the others will
+    request.on_early = [](auto) { return 0; };  // they lie where the others will
   }
   servers_->Submit(call, std::move(request), call);
 }
@@ -379,8 +379,9 @@ Result<StoreStats> RemoteStore::Stats() {
   StoreStats stats;
   stats.tables.resize(calls_->num_tables());
   for (const OwnerReply& reply : call->replies) {
-    stats.rows += reply.stats.rows;
-    stats.bytes += reply.stats.bytes;
+    stats.rows += reply.stats.load.rows;
+    stats.bytes += reply.stats.load.bytes;
+    stats.servers.push_back(reply.stats.load);
     for (size_t i = 0; i < std::min(stats.tables.size(), reply.stats.tables.size()); ++i) {
       stats.tables[i] += reply.stats.tables[i];
     }

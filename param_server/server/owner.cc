@@ -195,6 +195,7 @@ void Owner::HandlePush(OwnerRequest request) {
     if (request.done) request.done(Status(), {});
     return;
   }
+  CountPush(merger_.last(worker));
   step_pushed_ = std::max(step_pushed_, step);
   OwnerRequest& push = merger_.last(worker);
   const Status status = ApplyAlone(&push);
@@ -318,7 +319,8 @@ Status Owner::AnswerAhead(Waiting* waiting) {
     WEIR_RETURN_IF_ERROR(PullSome(request, request.pulls[i], free[i]));
     waiting->late.push_back(OtherPositions(free[i], request.pulls[i].keys.size()));
   }
-  request.on_early(free);
+  load_.keys_early += static_cast<int64_t>(num_free);
+  load_.bytes_out += request.on_early(free);
   return Status();
 }
 
@@ -344,6 +346,7 @@ void Owner::RunRequest(OwnerRequest* request, std::span<const std::vector<uint32
     switch (request->type) {
       case MessageType::kPull:
         status = Pull(*request, late);
+        CountPull(*request);
         if (request->kind == PullKind::kEvaluation) NoteProgress();
         break;
       case MessageType::kSave:
@@ -353,8 +356,9 @@ void Owner::RunRequest(OwnerRequest* request, std::span<const std::vector<uint32
         status = Load(*request);
         break;
       case MessageType::kStats:
-        for (int table = 0; table < tables_.num_tables(); ++table) reply.stats.rows += tables_.num_rows(table);
-        reply.stats.bytes = tables_.bytes();
+        reply.stats.load = load_;
+        for (int table = 0; table < tables_.num_tables(); ++table) reply.stats.load.rows += tables_.num_rows(table);
+        reply.stats.load.bytes = tables_.bytes();
         for (int table = 0; table < tables_.num_tables(); ++table) reply.stats.tables.push_back(tables_.stats(table));
         reply.stats.rows_by_staleness = rows_by_staleness_;
         break;
@@ -369,6 +373,17 @@ void Owner::RunRequest(OwnerRequest* request, std::span<const std::vector<uint32
     }
   }
   if (request->done) request->done(status, std::move(reply));
+}
+
+void Owner::CountPull(const OwnerRequest& request) {
+  for (const TablePull& pull : request.pulls) load_.keys_pulled += static_cast<int64_t>(pull.keys.size());
+  load_.bytes_in += request.bytes_in;
+  load_.bytes_out += request.bytes_out;
+}
+
+void Owner::CountPush(const OwnerRequest& request) {
+  for (const TablePush& push : request.pushes) load_.keys_pushed += static_cast<int64_t>(push.keys.size());
+  load_.bytes_in += request.bytes_in;
 }
 
 void Owner::CountStaleness(const TablePull& pull, int64_t step, size_t rows) {

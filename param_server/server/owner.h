@@ -96,6 +96,8 @@ class Owner {
   void CountStaleness(const TablePull& pull, int64_t step, size_t rows);
   Status Pull(const OwnerRequest& request, std::span<const std::vector<uint32_t>> late);
   Status PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions);
+  void CountPull(const OwnerRequest& request);
+  void CountPush(const OwnerRequest& request);
   Status Save(const OwnerRequest& request, OwnerReply* reply);
   Status Load(const OwnerRequest& request);
   void NoteProgress();
@@ -116,6 +118,7 @@ class Owner {
   std::vector<std::vector<TablePush>> step_pushes_;
   int64_t step_pushed_ = 0;                 // the greatest
   std::vector<int64_t> rows_by_staleness_;  // rows of training pulls, by the steps they did not see
+  ServerLoad load_;                         // what is counted of it; owner thread, as the two before
   BoundedQueue<OwnerRequest> queue_;
   std::atomic<int64_t> applied_ = 0;
   std::atomic<uint64_t> progress_ = 0;

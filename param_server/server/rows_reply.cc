@@ -45,6 +45,7 @@ void RowsReply::EncodeSome(std::span<const std::vector<uint32_t>> positions, uin
 
 Buffer RowsReply::TakeEarly(std::span<const std::vector<uint32_t>> positions) {
   EarlyRowsBuffer early = EncodeEarlyRows(pull_, positions, formats_);
+  early_bitmap_bytes_ = early.values - early.payload.data();
   EncodeSome(positions, early.values);
   for (size_t i = 0; i < pull_.tables.size(); ++i) late_.push_back(OtherPositions(positions[i], pull_.tables[i].keys.size()));
   return std::move(early.payload);

@@ -21,6 +21,8 @@ class RowsReply {
 
   // An EarlyRows payload: the rows at these positions (by table, ascending), which are written.
   Buffer TakeEarly(std::span<const std::vector<uint32_t>> positions);
+  // Of that payload, beside the rows.
+  size_t early_bitmap_bytes() const { return early_bitmap_bytes_; }
   // A Rows payload: all rows that were not taken early, once they are written.
   Buffer Take();
 
@@ -34,6 +36,7 @@ class RowsReply {
   Buffer payload_;
   Buffer values_;  // of tables whose rows travel otherwise
   size_t converted_ = 0;
+  size_t early_bitmap_bytes_ = 0;
   std::vector<std::vector<uint32_t>> late_;  // if some were taken early: the positions of the others
 };
 

@@ -55,10 +55,15 @@ Status Sessions::OnPull(const SessionPtr& session, const FrameHeader& header, Bu
   request.kind = pull.kind;
   request.timeout_ns = int64_t{header.timeout_ms} * kNanosPerMilli;
   request.pulls = reply->pulls();
+  request.bytes_in = static_cast<int64_t>(kFrameHeaderBytes + keys->payload.size());
+  request.bytes_out = static_cast<int64_t>(kFrameHeaderBytes + rows_bytes);
   if (pull.kind == PullKind::kTraining) {
     request.on_early = [link = worker.link, reply, id = header.request_id](
                            std::span<const std::vector<uint32_t>> positions) {
-      link->link.Send(MessageType::kEarlyRows, id, 0, reply->TakeEarly(positions));
+      Buffer early = reply->TakeEarly(positions);
+      const size_t bitmap_bytes = reply->early_bitmap_bytes();
+      link->link.Send(MessageType::kEarlyRows, id, 0, std::move(early));
+      return static_cast<int64_t>(kFrameHeaderBytes + bitmap_bytes);
     };
   }
   request.done = [link = worker.link, keys, reply, id = header.request_id](const Status& status, const OwnerReply&) {
@@ -106,6 +111,7 @@ Status Sessions::OnPush(const SessionPtr& session, Buffer payload) {
   request.unix_ms = push.unix_ms;
   request.pushes = std::move(push.tables);
   request.as_pulled = push.as_pulled;
+  request.bytes_in = static_cast<int64_t>(kFrameHeaderBytes + payload.size());
   struct Held {
     std::shared_ptr<PulledKeys> keys;  // null if they came with the push
     Buffer payload;

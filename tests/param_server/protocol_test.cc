@@ -189,12 +189,9 @@ TEST(MessageTest, FilesStatsHeartbeatAndErrorGoThrough) {
   EXPECT_EQ(files->folder, "/a b/c");
   ASSERT_EQ(files->files.size(), 2u);
   EXPECT_EQ(files->files[1].rows(), 12u);
-  const OwnerStats sent = {.rows = 5,
-                           .bytes = 6,
-                           .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}},
-                           .rows_by_staleness = {7, 0, 2}};
+  const OwnerStats sent = {.load = {5, 6, 7, 8, 9, 10, 11}, .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}}, .rows_by_staleness = {7, 0, 2}};
   const Buffer stats = EncodeStats(sent);
-  EXPECT_EQ(DecodeStats(stats.span())->bytes, 6);
+  EXPECT_EQ(DecodeStats(stats.span())->load, sent.load);
   EXPECT_EQ(DecodeStats(stats.span())->tables, sent.tables);
   for (size_t size = 0; size < stats.size(); ++size) EXPECT_FALSE(DecodeStats(stats.span().first(size)).ok()) << size;
   const auto heartbeat = DecodeHeartbeat(EncodeHeartbeat({.step = 5, .progress = 6, .sent = 7}).span());

@@ -200,6 +200,88 @@ TEST(RemoteStoreTest, EvaluationPullsChangeNothingAndCountMessages) {
   EXPECT_GT(after->bytes_received, before->bytes_received);
 }
 
+// What server `server` of `num_servers` is to count of a worker's step; `travels`: whether it is not beside the worker.
+void AddStep(const StepData& data, int server, int num_servers, bool travels, ServerLoad* load) {
+  const std::vector<TableFormat> formats = TableFormats(TestTables());
+  std::vector<TableCount> counts;
+  for (const TablePull& pull : data.pulls) {
+    const auto owned = std::ranges::count_if(pull.keys, [&](uint64_t key) {
+      const int shard = VirtualShard(key, kShards);
+      return shard >= ShardBegin(server, num_servers, kShards) && shard < ShardBegin(server + 1, num_servers, kShards);
+    });
+    counts.push_back({pull.table, static_cast<size_t>(owned)});
+    load->keys_pulled += owned;
+    load->keys_pushed += owned;
+  }
+  const StepBytes bytes = BytesOfStep(counts, formats);
+  if (travels) load->bytes_in += static_cast<int64_t>(bytes.sent);
+  if (travels) load->bytes_out += static_cast<int64_t>(bytes.received);
+}
+
+TEST(RemoteStoreTest, EachServersLoadIsWhatItGot) {
+  constexpr int kWorkers = 2;
+  for (const int num_servers : {3, 0}) {
+    SCOPED_TRACE(num_servers);
+    MemoryRowFiles files;
+    Cluster cluster(num_servers, kWorkers, &files);
+    auto stores = RunWorkers(cluster, kWorkers, [&](int w, RemoteStore* store) {
+      Train(store, w, 1, kSteps);
+      EXPECT_TRUE(store->Drain(kSteps).ok());
+    });
+    ASSERT_FALSE(HasFailure());
+    std::vector<ServerLoad> expected(cluster.size());
+    for (int server = 0; server < cluster.size(); ++server) {
+      for (int64_t step = 1; step <= kSteps; ++step) {
+        for (int w = 0; w < kWorkers; ++w) {
+          const StepData data(kSeed, step, w, TestTables());
+          AddStep(data, server, cluster.size(), num_servers > 0 || w != server, &expected[server]);
+        }
+      }
+    }
+    const StoreStats stats = *stores[0]->Stats();
+    ASSERT_EQ(stats.servers.size(), expected.size());
+    ASSERT_TRUE(stores[0]->Save(kSteps, "end").ok());
+    for (const auto& [key, row] : files.Rows("end")) {
+      const int shard = VirtualShard(key.second, kShards);
+      for (int server = 0; server < cluster.size(); ++server) {
+        expected[server].rows += shard >= ShardBegin(server, cluster.size(), kShards) &&
+                                 shard < ShardBegin(server + 1, cluster.size(), kShards);
+      }
+    }
+    int64_t bytes = 0;
+    for (int server = 0; server < cluster.size(); ++server) {
+      EXPECT_GT(stats.servers[server].bytes, 0);
+      bytes += stats.servers[server].bytes;
+      expected[server].bytes = stats.servers[server].bytes;
+      EXPECT_EQ(stats.servers[server], expected[server]) << server;
+    }
+    EXPECT_EQ(bytes, stats.bytes);
+
+    // An evaluation pulls and does not push.
+    const StepData data(kSeed + 1, 1, 0, TestTables());
+    ASSERT_TRUE(stores[0]->Pull(kSteps + 1, PullKind::kEvaluation, data.pulls).ok());
+    std::vector<ServerLoad> more(cluster.size());
+    for (int server = 0; server < cluster.size(); ++server) AddStep(data, server, cluster.size(), false, &more[server]);
+    const std::vector<ServerLoad> after = stores[0]->Stats()->servers;
+    for (int server = 0; server < cluster.size(); ++server) {
+      EXPECT_EQ(after[server].keys_pulled, expected[server].keys_pulled + more[server].keys_pulled);
+      EXPECT_EQ(after[server].keys_pushed, expected[server].keys_pushed);
+    }
+    ASSERT_TRUE(stores[0]->Shutdown().ok());
+  }
+}
+
+TEST(ServerLoadTest, ImbalanceIsTheLargestOverTheMean) {
+  std::vector<ServerLoad> loads(4);
+  EXPECT_EQ(Imbalance(std::span<const ServerLoad>(loads), &ServerLoad::rows), 1) << "nothing anywhere";
+  loads[2].rows = 12;
+  EXPECT_EQ(Imbalance(std::span<const ServerLoad>(loads), &ServerLoad::rows), 4) << "all at one";
+  loads[0].rows = loads[1].rows = loads[3].rows = 12;
+  EXPECT_EQ(Imbalance(std::span<const ServerLoad>(loads), &ServerLoad::rows), 1);
+  loads[0].rows = 60;
+  EXPECT_EQ(Imbalance(std::span<const ServerLoad>(loads), &ServerLoad::rows), 2.5);
+}
+
 TEST(RemoteStoreTest, AWorkerThatOnlyPushesDoesNotRunAway) {
   MemoryRowFiles files;
   Cluster cluster(1, 2, &files);

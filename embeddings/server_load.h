@@ -25,10 +25,9 @@ static_assert(sizeof(ServerLoad) == 7 * sizeof(int64_t), "it goes as it is");
 
 // The largest figure over the mean of all, as in Imbalance(loads, &ServerLoad::rows): 1 where all are alike, the number
 // of servers where one has everything; 1 without any.
-template <typename Load>
-double Imbalance(std::span<const Load> loads, int64_t Load::*figure) {
+inline double Imbalance(std::span<const ServerLoad> loads, int64_t ServerLoad::*figure) {
   int64_t sum = 0, most = 0;
-  for (const Load& load : loads) {
+  for (const ServerLoad& load : loads) {
     sum += load.*figure;
     most = std::max(most, load.*figure);
   }

@@ -16,6 +16,17 @@ int64_t BudgetOf(const TableConfig& table) {
   return table.has_memory() ? ParseMemory(table.memory()).value() : 0;  // the job's rules hold
 }
 
+struct LoadFigure {
+  const char* name;
+  int64_t ServerLoad::*of;
+};
+constexpr LoadFigure kLoadFigures[] = {{"rows", &ServerLoad::rows},
+                                       {"table_bytes", &ServerLoad::bytes},
+                                       {"keys_pulled", &ServerLoad::keys_pulled},
+                                       {"keys_pushed", &ServerLoad::keys_pushed},
+                                       {"bytes_in", &ServerLoad::bytes_in},
+                                       {"bytes_out", &ServerLoad::bytes_out}};
+
 int64_t SumOfBudgets(const Job& job) {
   int64_t sum = 0;
   for (const TableConfig& table : job.tables()) {
@@ -81,6 +92,7 @@ Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samp
                               {"table_bytes", stats->bytes}}));
   WEIR_RETURN_IF_ERROR(WriteTables(step, *stats));
   WEIR_RETURN_IF_ERROR(WriteStaleness(step, *stats));
+  WEIR_RETURN_IF_ERROR(WriteServers(step, *stats));
   loss_sum_ = weight_ = 0;
   point_samples_ = samples;
   point_ns_ = now_ns;
@@ -108,6 +120,20 @@ Status Reporter::WriteStaleness(int64_t step, const StoreStats& stats) {
   if (rows == 0) return Status();
   fields.push_back({"mean_steps", static_cast<double>(unseen) / static_cast<double>(rows)});
   return Write("staleness", step, fields);
+}
+
+Status Reporter::WriteServers(int64_t step, const StoreStats& stats) {
+  if (stats.servers.empty()) return Status();
+  std::vector<JsonField> fields;
+  for (size_t server = 0; server < stats.servers.size(); ++server) {
+    for (const LoadFigure& figure : kLoadFigures) {
+      fields.push_back({fmt::format("{}/{}", server, figure.name), stats.servers[server].*figure.of});
+    }
+  }
+  for (const LoadFigure& figure : kLoadFigures) {
+    fields.push_back({fmt::format("imbalance/{}", figure.name), Imbalance(stats.servers, figure.of)});
+  }
+  return Write("servers", step, fields);
 }
 
 Status Reporter::WriteTables(int64_t step, const StoreStats& stats) {
@@ -155,6 +181,12 @@ void Reporter::Committed(const std::string& path, int64_t step) {
 
 Status Reporter::Close(double samples_per_s, const StoreStats& stats, const std::vector<BadRows>& bad_rows) {
   progress_.Clear();
+  if (stats.servers.size() > 1) {
+    const std::span servers(stats.servers);
+    progress_.Say(fmt::format("{} servers, the most of one over the mean: rows {:.3f}, keys pulled {:.3f}",
+                              servers.size(), Imbalance(servers, &ServerLoad::rows),
+                              Imbalance(servers, &ServerLoad::keys_pulled)));
+  }
   std::vector<JsonField> fields = {{"samples_per_s", samples_per_s},
                                    {"rows", stats.rows},
                                    {"table_bytes", stats.bytes},
@@ -167,6 +199,7 @@ Status Reporter::Close(double samples_per_s, const StoreStats& stats, const std:
   }
   WEIR_RETURN_IF_ERROR(WriteTables(last_step_, stats));
   WEIR_RETURN_IF_ERROR(WriteStaleness(last_step_, stats));
+  WEIR_RETURN_IF_ERROR(WriteServers(last_step_, stats));
   WEIR_RETURN_IF_ERROR(Write("run", last_step_, fields));
   WEIR_RETURN_IF_ERROR(log_->Close());
   return events_ ? events_->Close() : Status();

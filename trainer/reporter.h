@@ -52,6 +52,8 @@ class Reporter {
   // What the tables hold that have limits.
   Status WriteTables(int64_t step, const StoreStats& stats);
   Status WriteStaleness(int64_t step, const StoreStats& stats);
+  // What each server holds and does, and how unlike they are.
+  Status WriteServers(int64_t step, const StoreStats& stats);
   Status Write(const std::string& group, int64_t step, const std::vector<JsonField>& fields);
 
   const Job& job_;

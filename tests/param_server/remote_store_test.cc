@@ -273,13 +273,13 @@ TEST(RemoteStoreTest, EachServersLoadIsWhatItGot) {
 
 TEST(ServerLoadTest, ImbalanceIsTheLargestOverTheMean) {
   std::vector<ServerLoad> loads(4);
-  EXPECT_EQ(Imbalance(std::span<const ServerLoad>(loads), &ServerLoad::rows), 1) << "nothing anywhere";
+  EXPECT_EQ(Imbalance(loads, &ServerLoad::rows), 1) << "nothing anywhere";
   loads[2].rows = 12;
-  EXPECT_EQ(Imbalance(std::span<const ServerLoad>(loads), &ServerLoad::rows), 4) << "all at one";
+  EXPECT_EQ(Imbalance(loads, &ServerLoad::rows), 4) << "all at one";
   loads[0].rows = loads[1].rows = loads[3].rows = 12;
-  EXPECT_EQ(Imbalance(std::span<const ServerLoad>(loads), &ServerLoad::rows), 1);
+  EXPECT_EQ(Imbalance(loads, &ServerLoad::rows), 1);
   loads[0].rows = 60;
-  EXPECT_EQ(Imbalance(std::span<const ServerLoad>(loads), &ServerLoad::rows), 2.5);
+  EXPECT_EQ(Imbalance(loads, &ServerLoad::rows), 2.5);
 }
 
 TEST(RemoteStoreTest, AWorkerThatOnlyPushesDoesNotRunAway) {

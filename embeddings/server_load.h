@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <span>
+#include <vector>
 
 namespace weir {
 
@@ -23,11 +23,12 @@ struct ServerLoad {
 };
 static_assert(sizeof(ServerLoad) == 7 * sizeof(int64_t), "it goes as it is");
 
-// The largest figure over the mean of all, as in Imbalance(loads, &ServerLoad::rows): 1 where all are alike, the number
-// of servers where one has everything; 1 without any.
-inline double Imbalance(std::span<const ServerLoad> loads, int64_t ServerLoad::*figure) {
+// The largest figure over the mean of all, as in Imbalance(loads, &ServerLoad::rows): 1 where all are alike, their
+// number where one has everything; 1 without any.
+template <typename Load>
+double Imbalance(const std::vector<Load>& loads, int64_t Load::*figure) {
   int64_t sum = 0, most = 0;
-  for (const ServerLoad& load : loads) {
+  for (const Load& load : loads) {
     sum += load.*figure;
     most = std::max(most, load.*figure);
   }

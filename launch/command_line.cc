@@ -1,6 +1,7 @@
 #include "launch/command_line.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -64,6 +65,17 @@ std::string CommandLine::Flag(const std::string& name, const std::string& otherw
 std::vector<std::string> CommandLine::Flags(const std::string& name) const {
   const auto flag = flags.find(name);
   return flag == flags.end() ? std::vector<std::string>() : flag->second;
+}
+
+Result<int64_t> CommandLine::Number(const std::string& name, int64_t otherwise, int64_t least, int64_t most) const {
+  if (!HasFlag(name)) return otherwise;
+  const std::string text = Flag(name);
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
+    return InvalidArgument(fmt::format("--{} is \"{}\", expected a number from {} to {}", name, text, least, most));
+  }
+  return number;
 }
 
 Result<CommandLine> ParseCommandLine(const CommandSyntax& syntax, std::span<const std::string> words) {

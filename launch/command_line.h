@@ -1,6 +1,7 @@
 // What was typed after `weir`: a command, its arguments, flags and overrides of the job.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
@@ -39,6 +40,8 @@ struct CommandLine {
   std::string Flag(const std::string& name, const std::string& otherwise = "") const;
   // All values of a repeated flag.
   std::vector<std::string> Flags(const std::string& name) const;
+  // The flag's value as a whole number from `least` to `most`; InvalidArgument names the flag and the range.
+  Result<int64_t> Number(const std::string& name, int64_t otherwise, int64_t least, int64_t most) const;
   bool HasFlag(const std::string& name) const { return flags.count(name) > 0; }
 };
 

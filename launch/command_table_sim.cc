@@ -1,4 +1,3 @@
-#include <charconv>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -18,19 +17,6 @@ namespace weir {
 namespace {
 
 constexpr uint64_t kPolicyBytesMax = 16 << 20;
-
-// A whole number from `least` to `most`.
-Result<int64_t> NumberFlag(const CommandLine& line, const std::string& name, int64_t otherwise, int64_t least,
-                           int64_t most) {
-  if (!line.HasFlag(name)) return otherwise;
-  const std::string text = line.Flag(name);
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
-    return InvalidArgument(fmt::format("--{} is \"{}\", expected a number from {} to {}", name, text, least, most));
-  }
-  return number;
-}
 
 // Lines on stderr, every few seconds.
 class Progress {
@@ -65,8 +51,8 @@ Status Simulate(const CommandLine& line) {
   WEIR_ASSIGN_OR_RETURN(const std::vector<SimPolicy> policies,
                         ReadSimPolicies(job, line.Flags("policy"), line.Flag("policies"), policy_file));
   SimOptions options;
-  WEIR_ASSIGN_OR_RETURN(options.rows_max, NumberFlag(line, "rows", 0, 1, int64_t{1} << 60));
-  WEIR_ASSIGN_OR_RETURN(const int64_t workers, NumberFlag(line, "workers", 1, 1, 1024));
+  WEIR_ASSIGN_OR_RETURN(options.rows_max, line.Number("rows", 0, 1, int64_t{1} << 60));
+  WEIR_ASSIGN_OR_RETURN(const int64_t workers, line.Number("workers", 1, 1, 1024));
   options.workers = static_cast<int>(workers);
   Progress progress(job.metrics().every_s());
   options.on_step = [&](int64_t steps, int64_t rows, int64_t in_all) { progress.Step(steps, rows, in_all); };

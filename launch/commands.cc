@@ -56,11 +56,22 @@ Command Export() {
 }
 
 Command Validate() {
-  return {{"validate", 1, 1, true, {}},
-          "JOB.textproto [field.path=value ...]",
-          "prints a job as understood, with the memory of every table",
-          kOverrideDetails,
-          RunValidate};
+  return {
+      {"validate",
+       1,
+       1,
+       true,
+       {{"workers", "N", "workers that training would have (1)", false},
+        {"rows", "N", "rows of data.train to plan from (32 steps, 262,144 rows or 20 s at most); 0: no plan", false},
+        {"json", "", "memory and plan as JSON on stdout instead of text", false}}},
+      "JOB.textproto [--workers N] [--rows N] [--json] [field.path=value ...]",
+      "prints a job as understood, with the memory of its tables and the load of each rank",
+      fmt::format(
+          "Prints the job, what a row of each table takes, and a plan: keys, rows and bytes of each server and\n"
+          "each worker, from the first steps of data.train. Where the data cannot be reached from here, that\n"
+          "is said and is no error, unless --rows asks for a plan. docs/operating.md explains the columns.\n{}",
+          kOverrideDetails),
+      RunValidate};
 }
 
 Command Doctor() {

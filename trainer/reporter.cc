@@ -182,10 +182,9 @@ void Reporter::Committed(const std::string& path, int64_t step) {
 Status Reporter::Close(double samples_per_s, const StoreStats& stats, const std::vector<BadRows>& bad_rows) {
   progress_.Clear();
   if (stats.servers.size() > 1) {
-    const std::span servers(stats.servers);
     progress_.Say(fmt::format("{} servers, the most of one over the mean: rows {:.3f}, keys pulled {:.3f}",
-                              servers.size(), Imbalance(servers, &ServerLoad::rows),
-                              Imbalance(servers, &ServerLoad::keys_pulled)));
+                              stats.servers.size(), Imbalance(stats.servers, &ServerLoad::rows),
+                              Imbalance(stats.servers, &ServerLoad::keys_pulled)));
   }
   std::vector<JsonField> fields = {{"samples_per_s", samples_per_s},
                                    {"rows", stats.rows},

@@ -45,6 +45,18 @@ TEST(ParseCommandLine, KeepsAllValuesOfARepeatedFlagAndTheLastOfOthers) {
   EXPECT_TRUE(line->Flags("none").empty());
 }
 
+TEST(ParseCommandLine, ReadsNumbersWithinTheirRange) {
+  const CommandSyntax syntax = {"sim", 0, 0, false, {{"rows", "N", "", false}, {"text", "T", "", false}}};
+  const Result<CommandLine> line = Parse(syntax, {"--rows", "12", "--text=12x"});
+  ASSERT_TRUE(line.ok()) << line.status().ToString();
+  EXPECT_EQ(*line->Number("rows", 5, 1, 12), 12);
+  EXPECT_EQ(*line->Number("workers", 5, 1, 12), 5);
+  EXPECT_THAT(line->Number("rows", 5, 1, 11).status().message(),
+              HasSubstr("--rows is \"12\", expected a number from 1 to 11"));
+  EXPECT_FALSE(line->Number("rows", 5, 13, 20).ok());
+  EXPECT_THAT(line->Number("text", 5, 1, 12).status().message(), HasSubstr("\"12x\""));
+}
+
 TEST(ParseCommandLine, AfterTwoDashesNothingIsAFlag) {
   const Result<CommandLine> line = Parse(kDiff, {"--", "-a", "--b"});
   ASSERT_TRUE(line.ok());

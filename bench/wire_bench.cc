@@ -1,5 +1,11 @@
-// wire_bench: pulls of 256 KiB of rows by one worker from one server, several in flight, against a bare loop of
-// requests and answers of the same sizes on the same kind of socket. Both ends are threads of this process.
+// wire_bench: what lies between workers and servers. All ends are threads of this process.
+//
+//   wire_bench                       pulls, bytes of a sample, staleness
+//   wire_bench --only=pull|bytes|staleness
+//   wire_bench --only=bytes --data=FOLDER    columns label, I1 to I13, C1 to C26
+//
+// Here are the pulls: 256 KiB of rows by one worker from one server, several in flight, against a bare loop of requests
+// and answers of the same sizes on the same kind of socket.
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,10 +23,12 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <gflags/gflags.h>
 #include <glog/logging.h>
 
 #include "base/random.h"
 #include "bench/bench_line.h"
+#include "bench/wire_bench.h"
 #include "param_server/client/remote_store.h"
 #include "param_server/connection.h"
 #include "param_server/row_messages.h"
@@ -168,7 +176,6 @@ class Pulls {
   }
 
  private:
-  static void Must(const Status& status) { CHECK(status.ok()) << status.ToString(); }
   static uint64_t Key(uint64_t i) { return SplitMix64(i); }
 
   void Fill() {
@@ -205,14 +212,27 @@ void Run(const PullCase& shape, Kind kind, bool has_target) {
 }
 
 }  // namespace
-}  // namespace weir::bench
 
-int main() {
-  using namespace weir::bench;
+void PullBench() {
   // Rows of 1 KiB that stay in the cache, and of dim 16 over 1 GiB.
   const PullCase ready = {"ready_rows", 256, 1024};
   const PullCase table = {"table_1GiB", 16, 12'000'000};
   for (const Kind kind : {Kind::kUnix, Kind::kTcp}) Run(ready, kind, /*has_target=*/true);
   Run(table, Kind::kUnix, /*has_target=*/false);
+}
+
+}  // namespace weir::bench
+
+DEFINE_string(only, "", "one bench: pull, bytes or staleness");
+DEFINE_string(data, "", "for bytes: what data.train.uri takes; empty: made up");
+
+int main(int argc, char** argv) {
+  google::InitGoogleLogging(argv[0]);
+  gflags::SetUsageMessage("times and counts what goes between workers and servers");
+  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  const auto wanted = [](const char* name) { return FLAGS_only.empty() || FLAGS_only == name; };
+  if (wanted("pull")) weir::bench::PullBench();
+  if (wanted("bytes")) weir::bench::BytesBench(FLAGS_data);
+  if (wanted("staleness")) weir::bench::StalenessBench();
   return 0;
 }

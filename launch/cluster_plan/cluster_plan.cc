@@ -119,6 +119,7 @@ Status Planner::OpenLoaders() {
   batches_.resize(loaders_.size());
   plan_.workers.resize(loaders_.size());
   plan_.epoch_rows = loaders_[0]->epoch_rows();
+  if (job_.data().shuffle()) plan_.streams = std::max(job_.data().streams(), options_.workers);
   return Status();
 }
 

@@ -51,6 +51,7 @@ struct ClusterPlan {
   int64_t steps = 0;
   int64_t rows = 0;        // of the data
   int64_t epoch_rows = 0;  // of the data
+  int streams = 0;         // that the workers own whole; 0 without data.shuffle, where they share every one
   bool colocated = false;  // server i is beside worker i
   std::vector<WorkerPlan> workers;
   std::vector<ServerLoad> servers;        // after the sample

@@ -182,8 +182,20 @@ void WriteTables(const ClusterPlan& plan, JsonWriter* json) {
 
 }  // namespace
 
+// What makes workers unlike, where it can be mended; else nothing.
+std::string StreamsText(const ClusterPlan& plan) {
+  const int workers = static_cast<int>(plan.workers.size());
+  if (plan.streams % workers == 0) return "";
+  const int most = plan.streams / workers + 1;
+  return fmt::format(
+      "{} streams over {} workers: some own {}, and the others wait for them in each step. With data.streams={} they "
+      "would be alike (before the first step: the order of samples depends on it).\n",
+      plan.streams, workers, most, most * workers);
+}
+
 std::string PlanText(const ClusterPlan& plan) {
   std::string text = SampleText(plan) + "\n\n" + ServerGrid(plan).ToText() + "\n" + WorkerGrid(plan).ToText();
+  text += StreamsText(plan);
   if (!plan.tables.empty()) text += "\n" + TableGrid(plan).ToText();
   return text;
 }
@@ -193,6 +205,7 @@ void WritePlan(const ClusterPlan& plan, JsonWriter* json) {
   json->Integer("steps", plan.steps);
   json->Integer("rows", plan.rows);
   json->Integer("epoch_rows", plan.epoch_rows);
+  json->Integer("streams", plan.streams);
   WriteServers(plan, json);
   WriteWorkers(plan, json);
   WriteTables(plan, json);

@@ -24,6 +24,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr int kVirtualShards = 4;
 
@@ -259,6 +260,22 @@ TEST_F(ClusterPlanTest, TextShowsServersWorkersAndTables) {
   }
   EXPECT_THAT(PlanText(Plan(MakeJob())),
               HasSubstr("1 worker with the rows beside it, from a sample of the first 4 steps"));
+}
+
+TEST_F(ClusterPlanTest, SaysWhichStreamsWouldMakeWorkersAlike) {
+  const std::vector<std::pair<int, int>> samples(16 * 9, {1, 2});
+  Write(samples);
+  const auto text = [&](int workers, std::vector<std::string> overrides) {
+    overrides.push_back("train.batch_size=16");
+    return PlanText(Plan(MakeJob(overrides), {.workers = workers}));
+  };
+  EXPECT_THAT(text(3, {"data.shuffle=true"}),
+              AllOf(HasSubstr("16 streams over 3 workers: some own 6, and the others wait"),
+                    HasSubstr("data.streams=18"), HasSubstr("\nmost / mean           1.125 ")));
+  EXPECT_THAT(text(3, {"data.shuffle=true", "data.streams=18"}), Not(HasSubstr("streams over")));
+  EXPECT_THAT(text(4, {"data.shuffle=true"}), Not(HasSubstr("streams over")));
+  EXPECT_THAT(text(20, {"data.shuffle=true"}), Not(HasSubstr("streams over"))) << "there are as many as workers then";
+  EXPECT_THAT(text(3, {"data.shuffle=false"}), Not(HasSubstr("streams over"))) << "samples are dealt one by one";
 }
 
 }  // namespace

@@ -135,12 +135,12 @@ struct Mode {
 };
 
 double WithServer(const Mode& mode) {
-  const Consistency consistency = {.staleness = mode.staleness};
+  TableSpec table = MakeTable();
+  table.consistency.staleness = mode.staleness;
   ServerOptions server_options;
   server_options.num_workers = kWorkers;
   server_options.token = kToken;
-  server_options.tables = {MakeTable()};
-  server_options.consistency = consistency;
+  server_options.tables = {table};
   const auto server = Must(Server::Start(std::move(server_options)));
   Relay relay(server->address(), mode.delay_ns);
   StepBarrier barrier(kWorkers);
@@ -151,8 +151,7 @@ double WithServer(const Mode& mode) {
     options.num_workers = kWorkers;
     options.servers = {relay.address()};
     options.token = kToken;
-    options.tables = {MakeTable()};
-    options.consistency = consistency;
+    options.tables = {table};
     stores[worker] = Must(RemoteStore::Connect(std::move(options)));
     return Worker(worker, mode.ahead, stores[worker].get(), &barrier).Run();
   });

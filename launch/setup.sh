@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # setup.sh [--tests]: installs what Weir is built with and runs on: Debian packages, and PyPI wheels into .venv.
-# Takes seconds when nothing is missing. --tests adds the Python packages that the tests compare against (3 GB).
+# Takes seconds when nothing is missing. --tests adds what only tests use: Python packages (3 GB), tools for namespaces.
 # Packages are installed as root or through sudo; without either they are named and nothing is changed.
 set -eu
 
@@ -15,6 +15,8 @@ if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then boost=libboost1.83-dev
 packages="build-essential cmake ninja-build ccache git ca-certificates libopenmpi-dev openmpi-bin libprotobuf-dev
   protobuf-compiler libgflags-dev libgoogle-glog-dev libgtest-dev libgmock-dev libfmt-dev libasio-dev
   libxxhash-dev librocksdb-dev libabsl-dev $boost python3-venv python3-dev"
+# Hosts of the tests are network namespaces, which lose packets by rules of nftables.
+test_packages="iproute2 nftables"
 # To link and run, libtorch_cpu needs these two of torch's own requirements and no other.
 torch="torch==2.11.0"
 torch_minimum=("$torch" "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti==13.0.*")
@@ -27,7 +29,7 @@ fail() { say "$*"; exit 1; }
 mode=demo
 for argument in "$@"; do
   case "$argument" in
-    --tests) mode=tests ;;
+    --tests) mode=tests; packages="$packages $test_packages" ;;
     -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
     *) fail "unknown argument '$argument'; usage: bash launch/setup.sh [--tests]" ;;
   esac

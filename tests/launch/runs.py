@@ -131,3 +131,10 @@ def train(space, output, *overrides, workers=0, servers=0):
                 f"cluster.servers={servers}", *overrides, ranks=workers + servers if workers else 0)
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def commits(output):
+    """The names of the whole checkpoints in a job's output."""
+    folder = os.path.join(output, "checkpoints")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(name for name in names if name.startswith("step-") and "." not in name)

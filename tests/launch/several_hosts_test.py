@@ -1,0 +1,140 @@
+"""Whole jobs on four hosts (network namespaces): the bits of one host, through losses, delays and cuts."""
+import json
+import os
+import re
+import signal
+import sys
+import time
+import unittest
+
+import hosts
+import runs
+
+NAMES = ["alder", "birch", "cedar", "elm"]
+NEAR, FAR = NAMES[:2], NAMES[2:]  # the sides of a partition; mpirun is on the first host
+# 4 workers and 4 servers: rank i is on host i modulo 4, so each host has worker i and server i.
+RANKS_PER_HOST, WORKERS, SERVERS = 2, 4, 4
+
+
+class SeveralHosts(unittest.TestCase):
+    def setUp(self):
+        reason = hosts.refusal()
+        if reason and os.environ.get("CI") == "true":
+            self.fail("no hosts: " + reason)
+        if reason:
+            self.skipTest(reason)
+        self.space = runs.Workspace()
+        self.addCleanup(self.space.__exit__)
+        self.hosts = hosts.Hosts(NAMES, self.space.path("hosts"))
+        self.addCleanup(self.hosts.close)
+        self.hosts.open()
+        self.process = None
+
+    def begin(self, *overrides, options=()):
+        self.process = self.hosts.weir(RANKS_PER_HOST, self.space.path("out.txt"), self.space.path("err.txt"), "train",
+                                       self.space.job, f"data.train.uri={self.space.train}",
+                                       f"output={self.space.path('out')}", f"cluster.servers={SERVERS}", *overrides,
+                                       options=options)
+
+    def text(self, name):
+        with open(self.space.path(name), encoding="utf-8") as file:
+            return file.read()
+
+    def wait(self, what, condition, within_s):
+        deadline = time.monotonic() + within_s
+        while not condition():
+            self.assertLess(time.monotonic(), deadline,
+                            f"{what}: not within {within_s} s\n{self.hosts.processes()}\n{self.text('err.txt')}")
+            time.sleep(0.02)
+
+    def wait_for_commits(self, count):
+        def there():
+            self.assertIsNone(self.process.poll(), "the job ended by itself:\n" + self.text("err.txt"))
+            return len(runs.commits(self.space.path("out"))) >= count
+
+        self.wait(f"{count} commits", there, 60)
+
+    def wait_for_end(self, within_s=runs.TIMEOUT_S):
+        self.wait("the job's end", lambda: self.process.poll() is not None, within_s)
+
+    def finish(self):
+        """The report of a job that ends well and leaves nothing behind."""
+        self.wait_for_end()
+        self.assertEqual(self.process.returncode, 0, self.text("err.txt"))
+        self.wait("the end of all its processes", lambda: not self.hosts.processes(), 15)
+        return json.loads(self.text("out.txt").strip().splitlines()[-1])
+
+    def has_the_bits_of_one_host(self, report):
+        one = runs.train(self.space, "one", "train.epochs=100000", f"train.max_steps={report['steps']}",
+                         workers=WORKERS, servers=SERVERS)
+        diff = runs.weir("checkpoint", "diff", one["checkpoint"], report["checkpoint"])
+        self.assertEqual(diff.returncode, 0, diff.stdout + diff.stderr)
+
+    def test_same_bits_as_on_one_host(self):
+        self.begin("train.max_steps=100", "train.epochs=100000")
+        report = self.finish()
+        self.assertEqual(report["steps"], 100)
+        # A step has at least 2 frames for each of 12 pairs of a worker and a server on another host.
+        self.assertGreater(self.hosts.frames()["forwarded"], 100 * 24)
+        self.has_the_bits_of_one_host(report)
+
+    def test_losses_delays_and_reordering_do_not_change_the_bits(self):
+        self.hosts.lose_packets()
+        self.hosts.delay(15, 25)
+        self.begin("train.max_steps=25", "train.epochs=100000")
+        report = self.finish()
+        self.assertEqual(report["steps"], 25)
+        frames, (arrived, dropped) = self.hosts.frames(), self.hosts.packets()
+        self.assertGreater(frames["overtaken"], frames["forwarded"] / 10, frames)
+        self.assertGreater(dropped, arrived / 300)
+        self.assertLess(dropped, arrived / 30)
+        self.has_the_bits_of_one_host(report)
+
+    def test_a_partition_of_five_seconds_is_survived(self):
+        self.begin("train.epochs=100000", "cluster.silence_s=15", "checkpoint.every_steps=100")
+        self.wait_for_commits(1)
+        self.hosts.cut(NEAR, FAR)
+        time.sleep(2)  # for a commit whose messages had all arrived
+        commits = runs.commits(self.space.path("out"))
+        time.sleep(3)
+        self.assertIsNone(self.process.poll(), self.text("err.txt"))
+        self.assertEqual(runs.commits(self.space.path("out")), commits, "the job went on over a network that is cut")
+        self.assertGreater(self.hosts.frames()["cut"], 0)
+        self.hosts.join()
+        self.wait("a step after the partition", lambda: runs.commits(self.space.path("out")) != commits, 30)
+        self.process.send_signal(signal.SIGUSR1)
+        self.has_the_bits_of_one_host(self.finish())
+
+    def test_a_partition_past_the_deadline_ends_the_job_naming_the_link(self):
+        silence_s = 4
+        # Open MPI's daemons learn from TCP alone that the network is cut; by default that takes a quarter of an hour.
+        for name in NAMES:
+            self.hosts.set(name, "net/ipv4/tcp_retries2", 4)
+        self.begin("train.epochs=100000", f"cluster.silence_s={silence_s}", "checkpoint.every_steps=100",
+                   options=[word for setting in ("time 4", "intvl 2", "probes 2")
+                            for word in f"--mca oob_tcp_keepalive_{setting}".split()])
+        self.wait_for_commits(1)
+        self.assertEqual(self.ranks(), sorted(f"weir on {name}" for name in NAMES * RANKS_PER_HOST))
+        self.hosts.cut(NEAR, FAR)
+        # A rank that fails allows MPI 10 s to end it before it ends by itself.
+        self.wait("the end of all ranks, on both sides", lambda: not self.ranks(), silence_s + 12)
+        self.wait_for_end(30)
+        self.wait("the end of all its processes", lambda: not self.hosts.processes(), 15)
+        self.assertNotEqual(self.process.returncode, 0)
+        self.names_a_link(self.text("err.txt"), f"(?:{'|'.join(NEAR)}): ", FAR)
+        # What the far side says cannot reach mpirun, but each rank writes a log.
+        far_ranks = [rank for rank in range(WORKERS + SERVERS) if NAMES[rank % len(NAMES)] in FAR]
+        self.names_a_link("".join(self.text(f"out/logs/rank-{rank}.log") for rank in far_ranks), ": ", NEAR)
+
+    def ranks(self):
+        return sorted(name for name in self.hosts.processes().values() if name.startswith("weir on "))
+
+    def names_a_link(self, text, own, others):
+        """A line says which rank lost which rank on one of the `others`, and at what step."""
+        rank, code = r"(?:worker|server) \d\b", "(?:Unavailable|DeadlineExceeded)"
+        self.assertRegex(text, rf"{rank}.*{own}{code}: .*{rank} .*(?:{'|'.join(others)}).*\bstep \d+")
+
+
+if __name__ == "__main__":
+    hosts.isolate()
+    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])

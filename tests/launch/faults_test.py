@@ -4,13 +4,13 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
 import unittest
 
 import runs
+import strangers
 
 SILENCE_S = 4
 LONG = ["train.epochs=100000", f"cluster.silence_s={SILENCE_S}", "checkpoint.every_steps=100"]
@@ -72,7 +72,7 @@ class Faults(unittest.TestCase):
         self.process = runs.start("train", self.space.job, f"data.train.uri={self.space.train}",
                                   f"output={self.space.path('out')}", *LONG, *overrides, ranks=ranks)
         deadline = time.time() + 60
-        while not any(n.startswith("step-") and "." not in n for n in self.commits()):
+        while not self.commits():
             if self.process.poll() is not None:
                 self.fail("the job ended by itself:\n" + "".join(self.process.communicate()))
             self.assertLess(time.time(), deadline, "no commit after 60 s")
@@ -80,8 +80,7 @@ class Faults(unittest.TestCase):
         return ranks_of(self.process.pid)
 
     def commits(self):
-        folder = self.space.path("out/checkpoints")
-        return os.listdir(folder) if os.path.isdir(folder) else []
+        return runs.commits(self.space.path("out"))
 
     def ends_naming(self, pids, within_s, peer):
         """The job ends within the time, and one line of an error names the peer and the step."""
@@ -150,29 +149,23 @@ class Faults(unittest.TestCase):
         self.assertIn("cluster.base_port", done.stderr)
 
     def test_strangers_do_not_disturb(self):
-        quiet = runs.train(self.space, "quiet", "train.epochs=40", workers=2, servers=1)
-        port = free_ports(1)
-        self.process = runs.start("train", self.space.job, f"data.train.uri={self.space.train}",
-                                  f"output={self.space.path('out')}", "train.epochs=40", "cluster.servers=1",
-                                  f"cluster.base_port={port}", "cluster.bind_address=127.0.0.1", ranks=3)
-        payloads = [b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), struct.pack("<Q", 2**63) * 64, b"\0", b"WEIR" * 100]
-        reached, held = 0, []
-        while self.process.poll() is None and reached < 200:
-            try:
-                connection = socket.create_connection(("127.0.0.1", port), timeout=1)
-                connection.sendall(payloads[reached % len(payloads)])
-                reached += 1
-                held.append(connection)
-                if len(held) > 20:
-                    held.pop(0).close()
-            except OSError:
-                time.sleep(0.02)
-        for connection in held:
-            connection.close()
+        """From before the job listens until after its end, on the ports of both servers and on their Unix sockets."""
+        port, began = free_ports(2), time.time()
+        attack = strangers.start(["127.0.0.1"], port, port + 1, unix=True)
+        self.addCleanup(attack.kill)
+        pids = self.begin(4, "cluster.servers=2", f"cluster.base_port={port}", "cluster.bind_address=127.0.0.1")
+        time.sleep(strangers.ENOUGH_S)
+        self.process.send_signal(signal.SIGUSR1)
         out, err = self.process.communicate(timeout=runs.TIMEOUT_S)
+        took_s, attacked = time.time() - began, strangers.stop(attack)
         self.assertEqual(self.process.returncode, 0, err)
-        self.assertGreater(reached, 10)
+        self.all_gone(pids)
+        self.assertEqual(len(attacked), 4, attacked.keys())
+        strangers.check(self, attacked, err, took_s)
         loud = json.loads(out.strip().splitlines()[-1])
+        quiet = runs.train(self.space, "quiet", "train.epochs=100000", f"train.max_steps={loud['steps']}", workers=2,
+                           servers=2)
+        self.assertLess(loud["peak_rss_bytes"], 1.1 * quiet["peak_rss_bytes"])
         diff = runs.weir("checkpoint", "diff", quiet["checkpoint"], loud["checkpoint"])
         self.assertEqual(diff.returncode, 0, diff.stdout + diff.stderr)
 
@@ -191,9 +184,8 @@ class Faults(unittest.TestCase):
                              "checkpoint.keep=100", "cluster.servers=1", ranks=2)
             self.assertNotEqual(done.returncode, 0)
             self.assertRegex(done.stderr, r"saving step \d+.*No space left on device")
-            whole = [n for n in self.commits() if n.startswith("step-") and "." not in n]
-            self.assertTrue(whole)
-            for name in whole:
+            self.assertTrue(self.commits())
+            for name in self.commits():
                 verified = runs.weir("checkpoint", "verify", os.path.join(folder, name))
                 self.assertEqual(verified.returncode, 0, verified.stderr)
         finally:
@@ -210,4 +202,4 @@ class Faults(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], "-v"])
+    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""Whole jobs on four hosts (network namespaces): the bits of one host, through losses, delays and cuts."""
+"""Whole jobs on four hosts (network namespaces): the bits of one host, through losses, delays, cuts and strangers."""
 import json
 import os
 import re
@@ -9,6 +9,7 @@ import unittest
 
 import hosts
 import runs
+import strangers
 
 NAMES = ["alder", "birch", "cedar", "elm"]
 NEAR, FAR = NAMES[:2], NAMES[2:]  # the sides of a partition; mpirun is on the first host
@@ -65,10 +66,12 @@ class SeveralHosts(unittest.TestCase):
         return json.loads(self.text("out.txt").strip().splitlines()[-1])
 
     def has_the_bits_of_one_host(self, report):
+        """Returns the report of the run on one host."""
         one = runs.train(self.space, "one", "train.epochs=100000", f"train.max_steps={report['steps']}",
                          workers=WORKERS, servers=SERVERS)
         diff = runs.weir("checkpoint", "diff", one["checkpoint"], report["checkpoint"])
         self.assertEqual(diff.returncode, 0, diff.stdout + diff.stderr)
+        return one
 
     def test_same_bits_as_on_one_host(self):
         self.begin("train.max_steps=100", "train.epochs=100000")
@@ -125,6 +128,24 @@ class SeveralHosts(unittest.TestCase):
         # What the far side says cannot reach mpirun, but each rank writes a log.
         far_ranks = [rank for rank in range(WORKERS + SERVERS) if NAMES[rank % len(NAMES)] in FAR]
         self.names_a_link("".join(self.text(f"out/logs/rank-{rank}.log") for rank in far_ranks), ": ", NEAR)
+
+    def test_strangers_do_not_disturb(self):
+        """From the second host, over the ports of all servers on all hosts, from before the job until after its end."""
+        first, began = 7000, time.monotonic()
+        attack = strangers.start(NAMES, first, first + SERVERS - 1, enter=self.hosts.enter(NAMES[1]))
+        self.addCleanup(attack.kill)
+        self.begin("train.epochs=100000", "cluster.silence_s=15", f"cluster.base_port={first}",
+                   "checkpoint.every_steps=500")
+        self.wait_for_commits(1)
+        time.sleep(strangers.ENOUGH_S)
+        self.process.send_signal(signal.SIGUSR1)
+        self.wait_for_end()
+        attacked = strangers.stop(attack)
+        report = self.finish()
+        self.assertEqual(sorted(attacked), [f"{name}:{first + i}" for i, name in enumerate(NAMES)])
+        strangers.check(self, attacked, self.text("err.txt"), time.monotonic() - began)
+        quiet = self.has_the_bits_of_one_host(report)
+        self.assertLess(report["peak_rss_bytes"], 1.1 * quiet["peak_rss_bytes"])
 
     def ranks(self):
         return sorted(name for name in self.hosts.processes().values() if name.startswith("weir on "))

@@ -200,6 +200,22 @@ class Hosts:
         for name in self.names:
             self.on(name, "nft", "-f", "-", text=LOSSY)
 
+    def reset_connections(self, name, first_port, last_port):
+        """From now on TCP connections from other hosts to these ports of a host are reset, and new ones refused."""
+        packets = f"iifname eth0 tcp dport {first_port}-{last_port}"
+        self.on(name, "nft", "-f", "-", text=f"""
+            add table inet broken
+            add counter inet broken answered
+            add chain inet broken arriving {{ type filter hook input priority 0; }}
+            add rule inet broken arriving {packets} counter name answered reject with tcp reset
+        """)
+
+    def end_resets(self, name):
+        """Ends what reset_connections began; returns the number of packets that it answered with a reset."""
+        packets = self.counters(name)["answered"]
+        self.on(name, "nft", "delete", "table", "inet", "broken")
+        return packets
+
     def counters(self, name):
         """{counter: packets} of a host's packet filter."""
         entries = json.loads(self.on(name, "nft", "-j", "list", "counters"))["nftables"]

@@ -129,6 +129,23 @@ class SeveralHosts(unittest.TestCase):
         far_ranks = [rank for rank in range(WORKERS + SERVERS) if NAMES[rank % len(NAMES)] in FAR]
         self.names_a_link("".join(self.text(f"out/logs/rank-{rank}.log") for rank in far_ranks), ": ", NEAR)
 
+    def test_broken_connections_are_mended(self):
+        """Connections to half of the servers are reset, and for two seconds new ones are refused."""
+        first = 7000
+        self.begin("train.epochs=100000", "cluster.silence_s=15", f"cluster.base_port={first}",
+                   "checkpoint.every_steps=100")
+        self.wait_for_commits(1)
+        for name in FAR:
+            self.hosts.reset_connections(name, first, first + SERVERS - 1)
+        time.sleep(2)
+        self.assertEqual(len(self.ranks()), WORKERS + SERVERS, self.text("err.txt"))
+        for name in FAR:
+            self.assertGreater(self.hosts.end_resets(name), 0)
+        commits = runs.commits(self.space.path("out"))
+        self.wait("a step after the resets", lambda: runs.commits(self.space.path("out")) != commits, 30)
+        self.process.send_signal(signal.SIGUSR1)
+        self.has_the_bits_of_one_host(self.finish())
+
     def test_strangers_do_not_disturb(self):
         """From the second host, over the ports of all servers on all hosts, from before the job until after its end."""
         first, began = 7000, time.monotonic()

@@ -12,8 +12,10 @@ namespace {
 constexpr int64_t kBackoffMinNanos = 50 * kNanosPerMilli;
 constexpr int64_t kBackoffMaxNanos = kNanosPerSecond;
 constexpr int64_t kBackoffsPerSilence = 32;
-// A server listens as long as it lives. Longer than a firewall's hiccup, shorter than anyone wants to wait for a death.
-constexpr int64_t kRefusedNanos = kNanosPerSecond;
+// A server listens as long as it lives, so where nobody does it is dead, unless something on the way refuses in its
+// place for a while.
+constexpr int64_t kRefusedJoiningNanos = kNanosPerSecond;
+constexpr int64_t kRefusedMendingNanos = 5 * kNanosPerSecond;
 // For the dial, and then until the Welcome; less where `silence` is short, so that several tries fit into it.
 constexpr int64_t kGreetingMaxNanos = 2 * kNanosPerSecond;
 constexpr int64_t kGreetingsPerSilence = 8;
@@ -53,7 +55,8 @@ void ServerLink::OnDialed(Result<std::shared_ptr<Channel>> dialed) {
   }
   const Status refused = Unavailable(dialed.status().message());
   if (refused_ns_ == 0) refused_ns_ = Now();
-  if (Now() - refused_ns_ >= kRefusedNanos) return Close(refused);
+  const int64_t limit_ns = welcomed_ ? kRefusedMendingNanos : kRefusedJoiningNanos;
+  if (Now() - refused_ns_ >= limit_ns) return Close(refused);
   Retry(refused);
 }
 

@@ -31,7 +31,7 @@ struct ServerLinkEvents {
 
 // A server that has not been heard for `silence` is dead. Until then a connection that breaks is opened again, and
 // frames that were lost with it go out again (link.h); where only the server's end closes a connection (a Unix socket),
-// or its port refuses for a second, it is dead at once. One that is silent for half of that time is given up for
+// it is dead at once, and where its port refuses, after 5 s. One that is silent for half of that time is given up for
 // another. docs/protocol.md, "Sessions".
 //
 // Send may be called from any thread, all else from the transport's, whose thread must have ended when it is destroyed.

@@ -26,7 +26,9 @@ uint64_t Bits(int64_t begin, int64_t end) {
 
 }  // namespace
 
-size_t OwedKeys::Home(uint64_t key) const { return (key * 0x9e3779b97f4a7c15ULL) >> (64 - std::countr_zero(entries_.size())); }
+size_t OwedKeys::Home(uint64_t key) const {
+  return (key * 0x9e3779b97f4a7c15ULL) >> (64 - std::countr_zero(entries_.size()));
+}
 
 OwedKeys::Entry* OwedKeys::FindOrAdd(uint64_t key) {
   const size_t mask = entries_.size() - 1;
@@ -56,7 +58,8 @@ void OwedKeys::Add(int64_t step, int64_t applied, std::span<const uint64_t> keys
     Entry* entry = FindOrAdd(key);
     used_ += entry->last_step == 0;
     entry->key = key;
-    entry->steps = (entry->steps & kept) | Bit(step);
+    // Bits of a key that was forgotten could stand for steps 64 later.
+    entry->steps = (entry->last_step > applied ? entry->steps & kept : 0) | Bit(step);
     entry->last_step = std::max(entry->last_step, step);
   }
 }

@@ -77,7 +77,7 @@ def crc32c(data):
 def frame_header(payload_bytes):
     """A header as docs/protocol.md has it, whole but for the token, which strangers do not know."""
     head = b"WEIR" + struct.pack("<HHQQII", protocol_version(), HELLO, payload_bytes, 1, 1000, 0)
-    head += os.urandom(16) + bytes(4)  # the token; reserved
+    head += os.urandom(16) + bytes(20)  # the token; no number, nothing acknowledged, reserved
     return head + struct.pack("<I", crc32c(head))
 
 
@@ -205,7 +205,7 @@ class Strangers:
         while not address.counters["probes"]:
             await asyncio.sleep(RETRY_S)
         for i in range(DRIPS):
-            data = frame_header(100) if i % 2 else os.urandom(56)
+            data = frame_header(100) if i % 2 else os.urandom(72)
             self.tasks.append(asyncio.create_task(repeat(itertools.repeat(lambda d=data: address.drip(d)), 0)))
         lengths = ((lambda length=length: address.oversize(length)) for length in itertools.cycle(LENGTHS))
         self.tasks.append(asyncio.create_task(repeat(lengths, OVERSIZE_S)))

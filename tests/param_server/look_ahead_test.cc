@@ -53,7 +53,7 @@ class Played {
  public:
   explicit Played(std::vector<TableSpec> tables = TestTables(), Consistency consistency = {})
       : cluster_(1, 2, nullptr, 10, /*tcp_only=*/false, std::move(tables), consistency),
-        sockets_{{cluster_.address(0).port}, {cluster_.address(0).port}} {
+        sockets_{RawSocket(cluster_.address(0).port), RawSocket(cluster_.address(0).port)} {
     for (int w = 0; w < 2; ++w) {
       Hello hello = TestHello(w, 2);
       hello.table_digest = TableDigest(cluster_.StoreOptions(0).tables);
@@ -162,10 +162,8 @@ TEST(LookAheadTest, TablesWithLimitsWait) {
 
 TEST(PerTableModeTest, RowsOfAPatientTableComeWhileOthersWait) {
   std::vector<TableSpec> tables = TestTables();
-  Cluster cluster(1, 2, nullptr, 10, /*tcp_only=*/false, tables);
   // Table 1 is async: its rows never wait, and its pushes are applied when they come.
   tables[1].consistency.async = true;
-  auto server = ServerOptions();
   auto options = TestServerOptions(0, 1, 2, nullptr);
   options.tables = tables;
   auto started = Server::Start(options);
@@ -249,7 +247,9 @@ SavedRows TrainAhead(int num_servers, int ahead, bool look_ahead, WireConfig::Ty
   });
   if (::testing::Test::HasFailure()) return {};
   *early = 0;
-  for (const ServerLoad& load : stores[0]->Stats()->servers) *early += load.keys_early;
+  const auto stats = stores[0]->Stats();
+  EXPECT_TRUE(stats.ok());
+  for (const ServerLoad& load : stats->servers) *early += load.keys_early;
   EXPECT_TRUE(stores[0]->Save(kSteps, "end").ok());
   EXPECT_TRUE(stores[0]->Shutdown().ok());
   return files.Rows("end");

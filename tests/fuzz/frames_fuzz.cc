@@ -59,9 +59,22 @@ void DecodeHeaders(std::span<const uint8_t> payload) {
   if (header.ok() && header->payload_bytes > 1000) std::abort();
 }
 
+// The rows that come early of a pull of 70, 1 and no keys.
+void DecodeEarly(std::span<const uint8_t> payload) {
+  static constexpr TableCount kPulled[] = {{0, 70}, {1, 1}, {2, 0}};
+  const auto early = DecodeEarlyRows(payload, kPulled, kFormats);
+  if (!early.ok()) return;
+  for (size_t i = 0; i < std::size(kPulled); ++i) {
+    for (const uint32_t position : early->positions[i]) {
+      if (position >= kPulled[i].num_keys) std::abort();
+    }
+  }
+  for (const uint8_t byte : early->values) g_sum += byte;
+}
+
 void DecodeOne(uint8_t which, std::span<const uint8_t> payload) {
   Status error;
-  switch (which % 9) {
+  switch (which % 11) {
     case 0:
       return DecodeHeaders(payload);
     case 1:
@@ -83,6 +96,11 @@ void DecodeOne(uint8_t which, std::span<const uint8_t> payload) {
     case 7:
       g_sum += DecodeError(payload, &error).ok();
       return;
+    case 8:
+      g_sum += DecodeWelcome(payload).ok();
+      return;
+    case 9:
+      return DecodeEarly(payload);
     default:
       g_sum += DecodeStep(payload).ok();
   }

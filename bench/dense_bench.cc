@@ -21,12 +21,14 @@
 #include "models/model.h"
 #include "proto/job_text.h"
 #include "trainer/dense_optimizer.h"
+#include "trainer/gradient_buckets.h"
 #include "trainer/mpi_world.h"
 
 DEFINE_string(net, "kaggle", "which job of bench/: kaggle, small, small64");
 DEFINE_int32(batch, 2048, "samples of a step and worker");
 DEFINE_int32(steps, 200, "steps timed, of the best of 5 rounds");
 DEFINE_int32(workers, 2, "processes of one thread each");
+DEFINE_int64(bucket_bytes, 0, "cluster.gradient_bucket_bytes; 0 takes the job's");
 
 namespace weir::bench {
 namespace {
@@ -58,11 +60,14 @@ Job ReadBenchJob() {
 // Of one worker.
 class DenseNet {
  public:
-  explicit DenseNet(const Job& job)
+  DenseNet(const Job& job, Collective* collective)
       : features_(Must(FeatureSet::FromJob(job))),
         model_(Must(MakeModel(job, features_))),
         parameters_(*model_),
-        optimizer_(Must(DenseOptimizer::Make(job.optimizers().dense(), parameters_.values().size()))) {
+        optimizer_(Must(DenseOptimizer::Make(job.optimizers().dense(), parameters_.values().size()))),
+        workers_(collective->size()),
+        gradients_(&parameters_, collective,
+                   FLAGS_bucket_bytes > 0 ? FLAGS_bucket_bytes : job.cluster().gradient_bucket_bytes()) {
     torch::NoGradGuard no_grad;
     for (int i = 0; i < kBatches; ++i) {
       numeric_.push_back(torch::rand({FLAGS_batch, static_cast<int64_t>(features_.numeric.size())}));
@@ -71,16 +76,17 @@ class DenseNet {
     }
   }
 
-  void Step(int64_t step, Collective* collective) {
+  void Step(int64_t step) {
     const int i = static_cast<int>(step % kBatches);
-    parameters_.ZeroGradients();
+    gradients_.Begin(step);
     torch::Tensor pooled = pooled_[i].detach().requires_grad_(true);
     const ForwardContext context{.training = true, .seed = 1, .step = step, .sample_index = sample_index_.data()};
     const torch::Tensor logits = model_->Forward(numeric_[i], pooled, context);
-    const torch::Tensor gradient = (torch::sigmoid(logits.detach()) - labels_[i]) / (FLAGS_batch * collective->size());
+    const torch::Tensor gradient = (torch::sigmoid(logits.detach()) - labels_[i]) / (FLAGS_batch * workers_);
     logits.backward(gradient);
     CHECK(pooled.grad().defined());
-    const Status summed = collective->AllReduceSum(parameters_.gradients());
+    Status summed = gradients_.StartRest();
+    if (summed.ok()) summed = gradients_.FinishAll();
     CHECK(summed.ok()) << summed.ToString();
     optimizer_->Step(step, parameters_.values(), parameters_.gradients());
   }
@@ -90,6 +96,8 @@ class DenseNet {
   const std::shared_ptr<Model> model_;
   FlatParameters parameters_;
   const std::unique_ptr<DenseOptimizer> optimizer_;
+  const int workers_;
+  GradientBuckets gradients_;
   const std::vector<int64_t> sample_index_ = std::vector<int64_t>(FLAGS_batch);
   std::vector<torch::Tensor> numeric_, pooled_, labels_;
 };
@@ -102,14 +110,14 @@ void RunWorker() {
   at::set_num_threads(1);
   auto world = Must(MpiWorld::Start(kTimeoutNanos));
   auto collective = Must(world->MakeWorkerCollective(world->size(), kTimeoutNanos));
-  DenseNet net(ReadBenchJob());
+  DenseNet net(ReadBenchJob(), collective.get());
   int64_t step = 0;
-  for (int i = 0; i < kWarmUp; ++i) net.Step(++step, collective.get());
+  for (int i = 0; i < kWarmUp; ++i) net.Step(++step);
   double best = 0, worst = 1e30;
   for (int round = 0; round < kRounds; ++round) {
     CHECK(collective->Barrier().ok());
     const int64_t begin_ns = SystemClock().SteadyNanos();
-    for (int i = 0; i < FLAGS_steps / kRounds; ++i) net.Step(++step, collective.get());
+    for (int i = 0; i < FLAGS_steps / kRounds; ++i) net.Step(++step);
     CHECK(collective->Barrier().ok());
     const double seconds = static_cast<double>(SystemClock().SteadyNanos() - begin_ns) / kNanosPerSecond;
     const double rate = static_cast<double>(FLAGS_steps / kRounds) * FLAGS_batch * world->size() / seconds;

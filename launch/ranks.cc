@@ -52,6 +52,10 @@ void KeepFreedMemory() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
+SumOrder SumOrderOf(const ClusterConfig& cluster) {
+  return cluster.all_reduce() == ClusterConfig::LIBRARY ? SumOrder::kLibrary : SumOrder::kRank;
+}
+
 int ThreadsPerWorker(const Job& job, int workers_on_host) {
   if (job.train().threads() > 0) return job.train().threads();
   return std::max<int>(1, std::thread::hardware_concurrency() / std::max(1, workers_on_host));
@@ -240,7 +244,7 @@ ServerOptions Ranks::MakeServerOptions(const Job& job, int server, int workers, 
   options.silence_ns = Nanos(cluster.silence_s());
   options.progress_ns = Nanos(cluster.progress_s());
   options.virtual_shards = cluster.virtual_shards();
-  options.look_ahead = cluster.look_ahead() > 0;
+  options.look_ahead = cluster.has_look_ahead() ? cluster.look_ahead() > 0 : !world_->one_host();
   return options;
 }
 
@@ -249,7 +253,7 @@ Status Ranks::RunWorker(const Job& job, int workers, RemoteStoreOptions options,
   const int64_t progress_ns = Nanos(job.cluster().progress_s());
   Watchdog watchdog(who(), progress_ns, [this](const std::string& message) { Fail(DeadlineExceeded(message)); });
   WEIR_ASSIGN_OR_RETURN(DenseHalf dense, DenseHalf::Make(job, ThreadsPerWorker(job, WorkersOnThisHost(workers))));
-  WEIR_ASSIGN_OR_RETURN(auto collective, world_->MakeWorkerCollective(workers, progress_ns));
+  WEIR_ASSIGN_OR_RETURN(auto collective, world_->MakeWorkerCollective(workers, progress_ns, SumOrderOf(job.cluster())));
 
   options.worker = rank();
   options.num_workers = workers;

@@ -1,9 +1,13 @@
 #include "models/flat_parameters.h"
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include <glog/logging.h>
+#include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/grad_mode.h>
+#include <torch/csrc/autograd/variable.h>
 
 namespace weir {
 namespace {
@@ -14,6 +18,18 @@ constexpr int64_t kAlignment = kAlignmentBytes / static_cast<int64_t>(sizeof(flo
 std::span<float> SpanOf(torch::Tensor& tensor) {
   return {tensor.mutable_data_ptr<float>(), static_cast<size_t>(tensor.numel())};
 }
+
+class GradientHook : public torch::autograd::PostAccumulateGradHook {
+ public:
+  GradientHook(std::shared_ptr<const std::function<void(size_t)>> on_gradient, size_t parameter)
+      : on_gradient_(std::move(on_gradient)), parameter_(parameter) {}
+
+  void operator()(const torch::Tensor&) override { (*on_gradient_)(parameter_); }
+
+ private:
+  const std::shared_ptr<const std::function<void(size_t)>> on_gradient_;
+  const size_t parameter_;
+};
 
 }  // namespace
 
@@ -38,6 +54,7 @@ FlatParameters::FlatParameters(torch::nn::Module& module) {
     value.copy_(parameter);
     parameter.set_data(value);
     parameter.mutable_grad() = gradients_.narrow(0, place.offset, place.size).view(place.shape);
+    tensors_.push_back(parameter);
   }
 }
 
@@ -48,6 +65,14 @@ std::span<float> FlatParameters::gradients() { return SpanOf(gradients_); }
 void FlatParameters::ZeroGradients() {
   torch::NoGradGuard no_grad;
   gradients_.zero_();
+}
+
+void FlatParameters::SetOnGradient(std::function<void(size_t parameter)> on_gradient) {
+  const auto shared = std::make_shared<const std::function<void(size_t)>>(std::move(on_gradient));
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    torch::autograd::impl::set_post_acc_grad_hooks(tensors_[i],
+                                                   *shared ? std::make_unique<GradientHook>(shared, i) : nullptr);
+  }
 }
 
 }  // namespace weir

@@ -2,7 +2,9 @@
 // 64-byte boundary, so that one all-reduce and one optimizer call serve them all.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,9 +32,14 @@ class FlatParameters {
   std::span<float> gradients();
   // Before each backward pass.
   void ZeroGradients();
+  // From now on a backward pass calls `on_gradient`, on its own thread, each time it has added a parameter's gradient
+  // to the buffer, with the parameter's place in parameters(): once in a pass, and not at all for a parameter that the
+  // graph does not use. It must not throw. Empty: none is called.
+  void SetOnGradient(std::function<void(size_t parameter)> on_gradient);
 
  private:
   std::vector<FlatParameter> parameters_;
+  std::vector<torch::Tensor> tensors_;  // the module's, in the order of parameters_
   torch::Tensor values_;
   torch::Tensor gradients_;
 };

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <string_view>
 #include <type_traits>
@@ -24,6 +25,7 @@ struct Slot {
   void* data = nullptr;
   size_t bytes = 0;
   bool sizes_must_agree = false;
+  SumTicket sum = 0;  // 0 for any other call
   bool arrived = false;
 };
 
@@ -96,6 +98,10 @@ class Meeting {
         return Internal(fmt::format("workers make different calls: rank 0 {} of {} bytes, rank {} {} of {} bytes",
                                     first.operation, first.bytes, rank, other.operation, other.bytes));
       }
+      if (other.sum != first.sum) {
+        return Internal(fmt::format("workers finish different sums: rank 0 the one it started as number {}, rank {} {}",
+                                    first.sum, rank, other.sum));
+      }
     }
     return Status();
   }
@@ -126,8 +132,24 @@ class InProcessCollective : public Collective {
   int rank() const override { return rank_; }
   int size() const override { return meeting_->size(); }
 
-  Status AllReduceSum(std::span<float> values) override { return Reduce("all-reduce of floats", values); }
-  Status AllReduceSum(std::span<double> values) override { return Reduce("all-reduce of doubles", values); }
+  Status AllReduceSum(std::span<float> values) override { return Reduce("all-reduce of floats", values, 0); }
+  Status AllReduceSum(std::span<double> values) override { return Reduce("all-reduce of doubles", values, 0); }
+
+  Result<SumTicket> StartAllReduceSum(std::span<float> values) override {
+    CHECK(started_.empty() || last_sum_ - started_.begin()->first < kSumsMax - 1) << "too many sums are under way";
+    started_[++last_sum_] = values;
+    return last_sum_;
+  }
+
+  Status PollSums() override { return Status(); }
+
+  Status FinishSum(SumTicket sum) override {
+    const auto found = started_.find(sum);
+    CHECK(found != started_.end()) << "sum " << sum << " was not started, or is finished";
+    const std::span<float> values = found->second;
+    started_.erase(found);
+    return Reduce("all-reduce of floats", values, sum);
+  }
 
   Result<std::vector<std::vector<uint8_t>>> AllGather(std::span<const uint8_t> mine) override {
     WEIR_RETURN_IF_ERROR(
@@ -158,11 +180,13 @@ class InProcessCollective : public Collective {
   // Each member adds one slice into the shared result; then each takes the whole of it. The next Begin waits for all to
   // have done so.
   template <typename T>
-  Status Reduce(std::string_view operation, std::span<T> values) {
+  Status Reduce(std::string_view operation, std::span<T> values, SumTicket sum) {
     if (size() == 1) return Status();
-    WEIR_RETURN_IF_ERROR(meeting_->Begin(
-        rank_,
-        {.operation = operation, .data = values.data(), .bytes = values.size_bytes(), .sizes_must_agree = true}));
+    WEIR_RETURN_IF_ERROR(meeting_->Begin(rank_, {.operation = operation,
+                                                 .data = values.data(),
+                                                 .bytes = values.size_bytes(),
+                                                 .sizes_must_agree = true,
+                                                 .sum = sum}));
     const auto count = static_cast<int64_t>(values.size());
     const int64_t begin = SliceBegin(count, rank_, size());
     const int64_t length = SliceBegin(count, rank_ + 1, size()) - begin;
@@ -182,6 +206,8 @@ class InProcessCollective : public Collective {
 
   const std::shared_ptr<Meeting> meeting_;
   const int rank_;
+  SumTicket last_sum_ = 0;
+  std::map<SumTicket, std::span<float>> started_;  // and not finished
 };
 
 }  // namespace

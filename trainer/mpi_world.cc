@@ -95,8 +95,10 @@ Status MpiWorld::Broadcast(std::vector<uint8_t>* bytes) { return all_->Broadcast
 
 Status MpiWorld::Barrier() { return all_->Barrier(); }
 
-Result<std::unique_ptr<Collective>> MpiWorld::MakeWorkerCollective(int workers, int64_t timeout_ns) {
-  return MakeMpiCollective(MPI_COMM_WORLD, {.timeout_ns = timeout_ns, .size = workers, .tag = kWorkersTag});
+Result<std::unique_ptr<Collective>> MpiWorld::MakeWorkerCollective(int workers, int64_t timeout_ns,
+                                                                   SumOrder sum_order) {
+  return MakeMpiCollective(MPI_COMM_WORLD,
+                           {.timeout_ns = timeout_ns, .size = workers, .tag = kWorkersTag, .sum_order = sum_order});
 }
 
 Status MpiWorld::Finish() {

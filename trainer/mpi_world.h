@@ -44,8 +44,10 @@ class MpiWorld {
   Status Broadcast(std::vector<uint8_t>* bytes);
   Status Barrier();
 
-  // The collective of the workers, ranks [0, workers), on a worker; no message is sent. It must not outlive this.
-  Result<std::unique_ptr<Collective>> MakeWorkerCollective(int workers, int64_t timeout_ns);
+  // The collective of the workers, ranks [0, workers), on a worker. In rank order no message is sent; else all workers
+  // call. It must not outlive this.
+  Result<std::unique_ptr<Collective>> MakeWorkerCollective(int workers, int64_t timeout_ns,
+                                                           SumOrder sum_order = SumOrder::kRank);
 
   // The end of a run that went well, on all ranks: waits for all of them, up to the timeout, then MPI_Finalize. On an
   // error the caller aborts.

@@ -58,6 +58,7 @@ TrainingStep::TrainingStep(const Worker& worker, Loader* loader, int64_t last_st
       track_{worker.trace, worker.trace != nullptr ? worker.trace->AddTrack("step") : 0},
       loader_(loader),
       last_step_(last_step),
+      dense_gradients_(worker.parameters, worker.collective, worker.job->cluster().gradient_bucket_bytes(), track_),
       steps_ahead_max_(StepsAheadMax(*worker.job)) {}
 
 TrainingStep::~TrainingStep() {
@@ -123,12 +124,14 @@ Result<StepResult> TrainingStep::Run(bool stop_asked) {
   // applied, or before, as the job's staleness says.
   WEIR_RETURN_IF_ERROR(PrepareAhead(steps_ahead_));
 
+  // While the backward pass goes on, the dense gradients that it has made are summed over workers, bucket by bucket.
   WEIR_ASSIGN_OR_RETURN(torch::Tensor pooled_gradient, ForwardBackward(controls[kWeight]));
+  WEIR_RETURN_IF_ERROR(dense_gradients_.StartRest());
 
   // Rows: one gradient per distinct key goes to its owner, who sums over workers and applies the rule.
   WEIR_RETURN_IF_ERROR(PushRows(pooled_gradient.data_ptr<float>()));
 
-  // Dense parameters: gradients are summed over workers, then each applies the same rule to the same values.
+  // Dense parameters: once the sums are in, each worker applies the same rule to the same values.
   WEIR_RETURN_IF_ERROR(TrainDense(step.step));
 
   weight_ = weight;
@@ -165,6 +168,7 @@ Status TrainingStep::PushRows(const float* pooled_gradient) {
     const TraceSpan span(track_, "sum gradients of rows", step.step);
     pushes = step.lookup.Gradients(pooled_gradient);
   }
+  WEIR_RETURN_IF_ERROR(dense_gradients_.Poll());
   const TraceSpan span(track_, "push", step.step);
   return worker_.store->Push(step.step, pushes);
 }
@@ -172,7 +176,7 @@ Status TrainingStep::PushRows(const float* pooled_gradient) {
 Status TrainingStep::TrainDense(int64_t step) {
   {
     const TraceSpan span(track_, "all-reduce", step);
-    WEIR_RETURN_IF_ERROR(worker_.collective->AllReduceSum(worker_.parameters->gradients()));
+    WEIR_RETURN_IF_ERROR(dense_gradients_.FinishAll());
   }
   const TraceSpan span(track_, "dense optimizer", step);
   worker_.optimizer->Step(step, worker_.parameters->values(), worker_.parameters->gradients());
@@ -184,7 +188,7 @@ Result<torch::Tensor> TrainingStep::ForwardBackward(double total_weight) {
   Batch& batch = before_->loaded.batch;
   const int64_t samples = batch.num_samples;
   const int64_t pooled_dim = worker_.features->pooled_dim;
-  worker_.parameters->ZeroGradients();
+  dense_gradients_.Begin(before_->step);
   logits_.resize(samples);
   loss_sum_ = 0;
   // A worker whose data has ended only takes part in the sums.

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "data_loader/loader.h"
 #include "embeddings/lookup.h"
+#include "trainer/gradient_buckets.h"
 #include "trainer/worker.h"
 
 namespace weir {
@@ -65,13 +66,15 @@ class TrainingStep {
   // pooled_gradient: as ForwardBackward gave it.
   Status PushRows(const float* pooled_gradient);
   Status TrainDense(int64_t step);
-  // d loss / d pooled, [samples, pooled_dim], contiguous; fills logits_, loss_sum_ and the parameters' gradients.
+  // d loss / d pooled, [samples, pooled_dim], contiguous; fills logits_, loss_sum_ and the parameters' gradients, whose
+  // sum over workers is under way on return.
   Result<torch::Tensor> ForwardBackward(double total_weight);
 
   const Worker worker_;
   const TraceTrack track_;
   Loader* const loader_;
   const int64_t last_step_;
+  GradientBuckets dense_gradients_;
   const size_t steps_ahead_max_;
   size_t steps_ahead_ = 1;  // kept prepared while one is computed
   // Since steps_ahead_ was last looked at.

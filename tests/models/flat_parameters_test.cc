@@ -1,5 +1,8 @@
 #include "models/flat_parameters.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include <gtest/gtest.h>
 
 #include "tests/models/job_fixture.h"
@@ -79,6 +82,53 @@ TEST(FlatParametersTest, AChangedValueIsSeenByTheNet) {
   torch::Tensor before = net.Forward();
   for (float& value : flat.values()) value *= 0.5f;
   EXPECT_FALSE(at::allclose(net.Forward(), before));
+}
+
+TEST(FlatParametersTest, TellsOfEachGradientOnceItIsInTheBuffer) {
+  Net net;
+  FlatParameters flat(*net.model);
+  std::vector<size_t> came;
+  std::vector<float> seen(flat.parameters().size());
+  flat.SetOnGradient([&](size_t parameter) {
+    came.push_back(parameter);
+    seen[parameter] = flat.gradients()[flat.parameters()[parameter].offset];
+  });
+  for (int step = 0; step < 2; ++step) {
+    came.clear();
+    flat.ZeroGradients();
+    net.Forward().sum().backward();
+    std::vector<size_t> sorted = came;
+    std::sort(sorted.begin(), sorted.end());
+    std::vector<size_t> all(flat.parameters().size());
+    std::iota(all.begin(), all.end(), 0);
+    EXPECT_EQ(sorted, all);
+    // The top net is registered last and comes first: what is summed first lies at the buffer's end.
+    EXPECT_GE(came.front(), all.size() - 2);
+    EXPECT_LT(came.back(), 2u);
+    for (size_t i : all) EXPECT_EQ(seen[i], flat.gradients()[flat.parameters()[i].offset]);
+  }
+  flat.SetOnGradient({});
+  came.clear();
+  net.Forward().sum().backward();
+  EXPECT_TRUE(came.empty());
+}
+
+// Registers two parameters and uses the first alone.
+struct HalfUsed : torch::nn::Module {
+  HalfUsed() {
+    used = register_parameter("used", at::ones({3}));
+    unused = register_parameter("unused", at::ones({3}));
+  }
+  torch::Tensor used, unused;
+};
+
+TEST(FlatParametersTest, SaysNothingOfAParameterThatTheGraphDoesNotUse) {
+  HalfUsed net;
+  FlatParameters flat(net);
+  std::vector<size_t> came;
+  flat.SetOnGradient([&](size_t parameter) { came.push_back(parameter); });
+  (net.used * net.used).sum().backward();  // twice in the graph, once told
+  EXPECT_EQ(came, std::vector<size_t>{0});
 }
 
 }  // namespace

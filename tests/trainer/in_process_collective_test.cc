@@ -57,6 +57,46 @@ TEST(InProcessCollective, AMemberThatDoesNotComeIsNamedAtTheDeadline) {
   });
 }
 
+TEST(InProcessCollective, AMemberThatDoesNotComeToAStartedSumIsNamed) {
+  std::atomic<bool> gave_up = false;
+  RunWorkers(3, 50 * kNanosPerMilli, [&](Collective& workers) {
+    std::vector<float> values(10, 1.0f);
+    Result<SumTicket> sum = workers.StartAllReduceSum(values);
+    ASSERT_TRUE(sum.ok()) << sum.status().ToString();
+    if (workers.rank() == 1) {  // started, never finished
+      while (!gave_up) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return;
+    }
+    Status status = workers.FinishSum(*sum);
+    EXPECT_THAT(status.message(), HasSubstr("rank 1"));
+    EXPECT_THAT(status.message(), HasSubstr("all-reduce of floats"));
+    gave_up = true;
+  });
+}
+
+TEST(InProcessCollective, AMemberThatLeavesBeforeAStartedSumEndsIt) {
+  RunWorkers(2, kLong, [&](Collective& workers) {
+    std::vector<float> values(10, 1.0f);
+    Result<SumTicket> sum = workers.StartAllReduceSum(values);
+    ASSERT_TRUE(sum.ok()) << sum.status().ToString();
+    if (workers.rank() == 1) return;
+    Status status = workers.FinishSum(*sum);
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+    EXPECT_THAT(status.message(), HasSubstr("rank 1 has left"));
+  });
+}
+
+TEST(InProcessCollective, FinishingDifferentSumsIsAnErrorOnAll) {
+  RunWorkers(2, kLong, [](Collective& workers) {
+    std::vector<float> one(4), two(4);
+    const SumTicket first = *workers.StartAllReduceSum(one);
+    const SumTicket second = *workers.StartAllReduceSum(two);
+    Status status = workers.FinishSum(workers.rank() == 0 ? first : second);
+    EXPECT_EQ(status.code(), StatusCode::kInternal);
+    EXPECT_THAT(status.message(), HasSubstr("different sums"));
+  });
+}
+
 TEST(InProcessCollective, DifferentSizesAreAnErrorOnAll) {
   RunWorkers(3, kLong, [](Collective& workers) {
     std::vector<float> values(workers.rank() == 2 ? 4 : 5);

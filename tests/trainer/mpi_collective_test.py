@@ -77,6 +77,33 @@ class MpiCollectiveTest(unittest.TestCase):
         self.assertLess(done.seconds, 15)
         self.assertTrue(wait_for(lambda: not ranks_alive("stop"), 5))
 
+    def assert_rank_1_is_named(self, what, message):
+        done = run(3, what)
+        self.assertEqual(done.returncode, 17, done.stderr)
+        for rank in (0, 2):
+            saw = re.search(rf"rank {rank} saw DeadlineExceeded: (.*)", done.stderr)
+            self.assertIsNotNone(saw, done.stderr)
+            self.assertRegex(saw.group(1), message)
+        self.assertLess(done.seconds, 15)
+        self.assertTrue(wait_for(lambda: not ranks_alive(what), 5))
+
+    def test_a_rank_that_leaves_a_started_sum_is_named(self):
+        for what in ("stop-started", "stop-unstarted"):
+            with self.subTest(what):
+                self.assert_rank_1_is_named(what, "all-reduce: rank 1 did not answer within 2 s")
+
+    def test_the_library_s_order_adds_up_to_the_same(self):
+        for ranks in (2, 3, 4):
+            self.assert_all_ok(run(ranks, "library"), ranks)
+
+    def test_a_rank_that_leaves_the_library_s_sum_is_named(self):
+        self.assert_rank_1_is_named("library-stop", "all-reduce: rank 1 did not answer within 2 s")
+
+    def test_a_rank_that_does_not_come_to_the_library_s_sums_is_named(self):
+        self.assert_rank_1_is_named(
+            "library-making", "making the workers' communicator: barrier: rank 1 did not answer within 2 s"
+        )
+
     def test_a_killed_rank_ends_the_job(self):
         done = run(3, "die")
         self.assertNotEqual(done.returncode, 0)

@@ -223,6 +223,19 @@ TEST_F(TrainTest, SeveralWorkersGiveTheSameBitsOverAnyServers) {
   EXPECT_EQ(one.auc, two.auc);
 }
 
+TEST_F(TrainTest, BucketsOfGradientsChangeNoBit) {
+  // 640 samples in steps of 213: the last has one sample, and two workers none.
+  const std::vector<std::string> plain = {"train.batch_size=213", "cluster.gradient_bucket_bytes=1000000"};
+  ASSERT_RESULT(TrainReport whole, TrainTogether(MakeJob("whole", plain), /*workers=*/3, /*servers=*/1));
+  for (const char* bytes : {"1", "150"}) {
+    std::vector<std::string> overrides = {"train.batch_size=213",
+                                          fmt::format("cluster.gradient_bucket_bytes={}", bytes)};
+    ASSERT_RESULT(TrainReport cut,
+                  TrainTogether(MakeJob(fmt::format("cut{}", bytes), overrides), /*workers=*/3, /*servers=*/1));
+    ExpectSame(whole, cut);
+  }
+}
+
 TEST_F(TrainTest, StopsEarlyAndKeepsTheBest) {
   const std::vector<std::string> overrides = {EvalUri(), "train.epochs=200", "train.eval_every_steps=10",
                                               "train.patience=3", "optimizers.rows.learning_rate=0.3"};

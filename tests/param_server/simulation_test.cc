@@ -396,6 +396,12 @@ class Simulation {
   std::string wrong_;
 };
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int64_t kSeeds = 200;
+#else
+constexpr int64_t kSeeds = 5000;
+#endif
+
 int64_t FromEnvironment(const char* name, int64_t otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::atoll(text);
@@ -405,7 +411,7 @@ int64_t FromEnvironment(const char* name, int64_t otherwise) {
 void RunSeeds(int quarter) {
   if (FromEnvironment("WEIR_SIMULATION_LOG", 0) == 0)
     FLAGS_minloglevel = google::GLOG_FATAL;  // broken connections are what this is about
-  const int64_t seeds = FromEnvironment("WEIR_SIMULATION_SEEDS", 5000);
+  const int64_t seeds = FromEnvironment("WEIR_SIMULATION_SEEDS", kSeeds);
   const int64_t first = FromEnvironment("WEIR_SIMULATION_FIRST", 1);
   int64_t events = 0, failed = 0;
   for (int64_t seed = first + quarter; seed < first + seeds; seed += 4) {

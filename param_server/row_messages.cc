@@ -117,7 +117,8 @@ uint64_t ValuesBytes(WireConfig::Type type, uint64_t num_keys, int dim) {
 
 void ZeroPadding(WireConfig::Type type, uint64_t num_keys, int dim, uint8_t* values) {
   const uint64_t used = num_keys * dim * WireValueBytes(type);
-  std::memset(values + used, 0, ValuesBytes(type, num_keys, dim) - used);
+  const uint64_t padding = ValuesBytes(type, num_keys, dim) - used;
+  if (padding > 0) std::memset(values + used, 0, padding);
 }
 
 KeyedBuffer EncodePull(int64_t step, PullKind kind, std::span<const TableCount> tables) {

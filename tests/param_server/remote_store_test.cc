@@ -223,7 +223,8 @@ TEST(RemoteStoreTest, EachServersLoadIsWhatItGot) {
   for (const int num_servers : {3, 0}) {
     SCOPED_TRACE(num_servers);
     MemoryRowFiles files;
-    Cluster cluster(num_servers, kWorkers, &files);
+    // Rows that come early have messages of their own, how many is a matter of time.
+    Cluster cluster(num_servers, kWorkers, &files, 10, /*tcp_only=*/false, TestTables(), {}, /*look_ahead=*/false);
     auto stores = RunWorkers(cluster, kWorkers, [&](int w, RemoteStore* store) {
       Train(store, w, 1, kSteps);
       EXPECT_TRUE(store->Drain(kSteps).ok());

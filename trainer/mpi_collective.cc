@@ -107,12 +107,7 @@ class MpiCollective : public Collective {
     return status;
   }
 
-  // In the order of sending: each rank begins with the one after it, so that not all send to the same at once.
-  std::vector<int> Others() const {
-    std::vector<int> others;
-    for (int i = 1; i < size(); ++i) others.push_back((rank_ + i) % size());
-    return others;
-  }
+  std::vector<int> Others() const { return OtherRanks(rank_, size()); }
 
   Status Gather(std::span<const uint8_t> mine, std::vector<std::vector<uint8_t>>* all) {
     std::vector<uint64_t> lengths(size());

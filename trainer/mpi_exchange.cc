@@ -10,6 +10,12 @@
 
 namespace weir {
 
+std::vector<int> OtherRanks(int rank, int size) {
+  std::vector<int> others;
+  for (int i = 1; i < size; ++i) others.push_back((rank + i) % size);
+  return others;
+}
+
 Status MpiStatus(int code, std::string_view what) {
   if (code == MPI_SUCCESS) return Status();
   std::array<char, MPI_MAX_ERROR_STRING> text{};

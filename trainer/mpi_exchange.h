@@ -20,6 +20,10 @@ enum class Movement {
   kDone,  // nothing is left
 };
 
+// All ranks below size but this one, in the order of sending: each begins with the one after it, so that not all send
+// to the same at once.
+std::vector<int> OtherRanks(int rank, int size);
+
 // Unavailable with MPI's own words when `code` is none of success.
 Status MpiStatus(int code, std::string_view what);
 

@@ -18,13 +18,6 @@ constexpr std::string_view kOperation = "all-reduce";
 // Arrays up to this many bytes go whole to every rank.
 constexpr size_t kWholeBytesMax = 16 << 10;
 
-// In the order of sending: each rank begins with the one after it, so that not all send to the same at once.
-std::vector<int> Others(const SumMembers& members) {
-  std::vector<int> others;
-  for (int i = 1; i < members.size; ++i) others.push_back((members.rank + i) % members.size);
-  return others;
-}
-
 template <typename T>
 class RankOrderMpiSum : public MpiSum {
  public:
@@ -74,11 +67,11 @@ class RankOrderMpiSum : public MpiSum {
     rest_ = rest_.subspan(block_.size());
     theirs_ = std::make_unique_for_overwrite<T[]>(Slice(members_.rank).size() * (members_.size - 1));
     NewExchange();
-    for (int peer : Others(members_)) {
+    for (int peer : OtherRanks(members_.rank, members_.size)) {
       std::span<T> theirs = Theirs(peer);
       WEIR_RETURN_IF_ERROR(exchange_->Receive(peer, theirs.data(), theirs.size_bytes()));
     }
-    for (int peer : Others(members_)) {
+    for (int peer : OtherRanks(members_.rank, members_.size)) {
       std::span<const T> slice = Slice(peer);
       WEIR_RETURN_IF_ERROR(exchange_->Send(peer, slice.data(), slice.size_bytes()));
     }
@@ -90,12 +83,12 @@ class RankOrderMpiSum : public MpiSum {
     if (whole_) return StartBlock();
     stage_ = Stage::kGather;
     NewExchange();
-    for (int peer : Others(members_)) {
+    for (int peer : OtherRanks(members_.rank, members_.size)) {
       std::span<T> slice = Slice(peer);
       WEIR_RETURN_IF_ERROR(exchange_->Receive(peer, slice.data(), slice.size_bytes()));
     }
     std::span<const T> mine = Slice(members_.rank);
-    for (int peer : Others(members_)) {
+    for (int peer : OtherRanks(members_.rank, members_.size)) {
       WEIR_RETURN_IF_ERROR(exchange_->Send(peer, mine.data(), mine.size_bytes()));
     }
     return Status();
@@ -154,8 +147,9 @@ class LibraryMpiSum : public MpiSum {
   Status Late(int64_t timeout_ns) override {
     Exchange roll_call(members_.comm, tag_, members_.message_bytes_max);
     char nothing = 0;
-    for (int peer : Others(members_)) WEIR_RETURN_IF_ERROR(roll_call.Receive(peer, &nothing, 0));
-    for (int peer : Others(members_)) WEIR_RETURN_IF_ERROR(roll_call.Send(peer, &nothing, 0));
+    for (int peer : OtherRanks(members_.rank, members_.size))
+      WEIR_RETURN_IF_ERROR(roll_call.Receive(peer, &nothing, 0));
+    for (int peer : OtherRanks(members_.rank, members_.size)) WEIR_RETURN_IF_ERROR(roll_call.Send(peer, &nothing, 0));
     WEIR_RETURN_IF_ERROR(roll_call.Wait(kOperation, SystemClock().SteadyNanos() + LateNanos(timeout_ns), timeout_ns));
     return DeadlineExceeded(std::string(kOperation) +
                             " in the library's order: all ranks wait for it, and it did not end: the network between "

@@ -253,7 +253,8 @@ TEST(GradientBucketsTest, AParameterOutsideTheGraphHoldsNothingUpForGood) {
 
 struct ManyParameters : torch::nn::Module {
   ManyParameters() {
-    for (int i = 0; i < 1500; ++i) all.push_back(register_parameter(fmt::format("p{}", i), at::full({1}, static_cast<double>(i), at::kFloat)));
+    for (int i = 0; i < 1500; ++i)
+      all.push_back(register_parameter(fmt::format("p{}", i), at::full({1}, static_cast<double>(i), at::kFloat)));
   }
   std::vector<torch::Tensor> all;
 };

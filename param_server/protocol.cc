@@ -46,8 +46,7 @@ Result<JobToken> MakeToken() {
 std::string_view MessageTypeName(MessageType type) {
   static constexpr std::string_view kNames[] = {"?",     "Hello",     "Welcome", "Pull",     "Rows",  "Push",
                                                 "Drain", "Save",      "Load",    "Files",    "Stats", "StatsReply",
-                                                "Done",  "Heartbeat", "Goodbye", "Shutdown", "Error",
-                                                "EarlyRows"};
+                                                "Done",  "Heartbeat", "Goodbye", "Shutdown", "Error", "EarlyRows"};
   const size_t index = static_cast<size_t>(type);
   return index < std::size(kNames) ? kNames[index] : kNames[0];
 }
@@ -90,12 +89,13 @@ Result<FrameHeader> DecodeHeader(std::span<const uint8_t, kFrameHeaderBytes> byt
   header.acknowledged = reader.Get<uint64_t>();
   reader.Get<uint32_t>();
   const uint32_t crc = reader.Get<uint32_t>();
-  if (!ConstantTimeEqual(token_bytes.data(), token.data(), token.size())) {
-    return Unauthenticated("the frame carries another job's token");
-  }
   const uint32_t expected_crc = Crc32c(bytes.data(), kFrameHeaderBytes - sizeof(uint32_t));
   if (crc != expected_crc) {
     return DataLoss(fmt::format("CRC32C of a frame's header: expected {:08x}, found {:08x}", expected_crc, crc));
+  }
+  // After the checksum, so that a damaged frame is not taken for another job's.
+  if (!ConstantTimeEqual(token_bytes.data(), token.data(), token.size())) {
+    return Unauthenticated("the frame carries another job's token");
   }
   if (type < static_cast<uint16_t>(MessageType::kHello) || type > static_cast<uint16_t>(MessageType::kEarlyRows)) {
     return InvalidArgument(fmt::format("unknown message type {}", type));

@@ -73,6 +73,9 @@ TEST(FrameTest, EachRuleHasItsError) {
   JobToken other = kToken;
   other[15] ^= 1;
   EXPECT_EQ(DecodeHeader(EncodedHeader(), other, 100).status().code(), StatusCode::kUnauthenticated);
+  bytes = EncodedHeader();
+  bytes[40] ^= 1;  // in the token, and not by its owner
+  EXPECT_EQ(DecodeHeader(bytes, kToken, 100).status().code(), StatusCode::kDataLoss);
   EXPECT_EQ(DecodeHeader(EncodedHeader(), kToken, 99).status().code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(DecodeHeader(EncodedHeader(MessageType::kPull, ~uint64_t{0}), kToken, 100).status().code(),
             StatusCode::kResourceExhausted);

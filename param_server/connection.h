@@ -9,10 +9,9 @@
 #include <mutex>
 #include <string>
 
-#include <asio/generic/stream_protocol.hpp>
-
 #include "base/status.h"
 #include "param_server/protocol.h"
+#include "param_server/stream.h"
 #include "param_server/transport.h"
 
 namespace weir {
@@ -21,13 +20,14 @@ namespace weir {
 // reader several times in a frame of rows. TCP sizes its own.
 inline constexpr int kUnixSendBytes = 4 << 20;
 
-// Its handlers keep it alive until it is closed. Memory is bounded by the payload bound for reading and, for writing,
-// by what the owner sends before the peer reads (bounded by the requests it admits).
+// Its handlers keep it alive until it is closed. Frames that are sent before its stream's handshake is done wait for
+// it; where that fails (TLS), the connection is closed with the reason. Memory is bounded by the payload bound for
+// reading and, for writing, by what the owner sends before the peer reads (bounded by the requests it admits).
 class Connection : public Channel, public std::enable_shared_from_this<Connection> {
  public:
-  using Socket = asio::generic::stream_protocol::socket;
+  using Socket = Stream::Socket;
 
-  Connection(Socket socket, std::string peer, const JobToken& token, int64_t payload_bytes_max);
+  Connection(std::unique_ptr<Stream> stream, std::string peer, const JobToken& token, int64_t payload_bytes_max);
 
   void Start(OnFrame on_frame, OnClose on_close) override;
   void set_payload_bytes_max(int64_t bytes_max) override { payload_bytes_max_ = bytes_max; }
@@ -36,7 +36,7 @@ class Connection : public Channel, public std::enable_shared_from_this<Connectio
   void Close(const Status& reason) override;
   bool closed() const override { return closed_seen_; }
   int64_t last_heard_ns() const override { return last_heard_ns_; }
-  bool may_break() const override { return may_break_; }
+  bool may_break() const override { return !stream_->is_unix(); }
   std::string peer() const override { return peer_; }
 
  private:
@@ -46,21 +46,20 @@ class Connection : public Channel, public std::enable_shared_from_this<Connectio
     size_t sent_bytes = 0;
 
     size_t size() const { return kFrameHeaderBytes + frame->payload.size(); }
+    Stream::WriteBuffers unsent() const;
   };
 
+  void OnReady(const Status& status);
   void ReadHeader(size_t have_bytes);
   void OnHeader();
   void ReadPayload(size_t have_bytes);
   void OnPayload();
-  void SendNow(OutFrame* frame);
   void WriteNext();
   void OnWritten(size_t bytes);
-  void EndWrites();
 
-  Socket socket_;
+  const std::unique_ptr<Stream> stream_;
   const std::string peer_;
   const JobToken token_;
-  const bool may_break_;
   int64_t payload_bytes_max_;
   OnFrame on_frame_;
   OnClose on_close_;
@@ -70,9 +69,9 @@ class Connection : public Channel, public std::enable_shared_from_this<Connectio
   std::atomic<int64_t> last_heard_ns_;
   std::atomic<bool> closed_seen_ = false;
 
-  std::mutex mutex_;  // guards what follows, and writes to the socket while writing_ is false
+  std::mutex mutex_;  // guards what follows, and writes to the stream while writing_ is false
   std::deque<OutFrame> out_;
-  bool writing_ = false;  // the I/O thread is writing the first of out_
+  bool writing_ = false;  // the I/O thread is writing the first of out_, or shakes hands
   bool ending_ = false;   // CloseAfterWrites was called
   bool closed_ = false;
 };

@@ -5,16 +5,24 @@
 #include <future>
 #include <utility>
 
+#include <glog/logging.h>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
 #include "param_server/connection.h"
 #include "param_server/dial.h"
+#include "param_server/stream.h"
+#include "param_server/tls_stream.h"
 
 namespace weir {
 
-SocketTransport::SocketTransport(const JobToken& token, int64_t payload_bytes_max)
-    : token_(token), payload_bytes_max_(payload_bytes_max), work_(io_.get_executor()), listener_(&io_) {
+SocketTransport::SocketTransport(const JobToken& token, int64_t payload_bytes_max,
+                                 std::shared_ptr<const TlsCredentials> tls)
+    : token_(token),
+      payload_bytes_max_(payload_bytes_max),
+      tls_(std::move(tls)),
+      work_(io_.get_executor()),
+      listener_(&io_) {
   thread_ = std::thread([this] { io_.run(); });
 }
 
@@ -52,19 +60,31 @@ void SocketTransport::Wait(std::unique_lock<std::mutex>& lock, std::condition_va
 }
 
 void SocketTransport::Dial(const ServerAddress& address, int64_t timeout_ns, OnDialed done) {
-  weir::Dial(&io_, address, timeout_ns, [this, done = std::move(done)](Result<Connection::Socket> socket) {
+  const auto on_socket = [this, host = address.host, done = std::move(done)](Result<Stream::Socket> socket) {
     if (!socket.ok()) return done(socket.status());
     std::string peer = PeerName(*socket);
+    const bool plain = !tls_ || IsUnix(*socket);
+    Result<std::unique_ptr<Stream>> stream =
+        plain ? MakeSocketStream(std::move(*socket)) : DialTls(std::move(*socket), *tls_, host);
+    if (!stream.ok()) return done(stream.status());
     done(std::shared_ptr<Channel>(
-        std::make_shared<Connection>(std::move(*socket), std::move(peer), token_, payload_bytes_max_)));
-  });
+        std::make_shared<Connection>(std::move(*stream), std::move(peer), token_, payload_bytes_max_)));
+  };
+  weir::Dial(&io_, address, timeout_ns, on_socket);
 }
 
 Result<ServerAddress> SocketTransport::Listen(const ListenOptions& options, OnAccepted on_accepted) {
   const auto accept = [this, on_accepted = std::move(on_accepted),
                        bytes_max = options.payload_bytes_max](Connection::Socket socket) {
     std::string peer = PeerName(socket);
-    on_accepted(std::make_shared<Connection>(std::move(socket), std::move(peer), token_, bytes_max));
+    const bool plain = !tls_ || IsUnix(socket);
+    Result<std::unique_ptr<Stream>> stream =
+        plain ? MakeSocketStream(std::move(socket)) : AcceptTls(std::move(socket), *tls_);
+    if (!stream.ok()) {
+      LOG(ERROR) << "a connection from " << peer << " was dropped: " << stream.status().ToString();
+      return;
+    }
+    on_accepted(std::make_shared<Connection>(std::move(*stream), std::move(peer), token_, bytes_max));
   };
   Result<ServerAddress> address = Aborted("the transport was stopped");
   Run([&] { address = listener_.Open(options.bind_address, options.port, options.who, accept); });

@@ -8,14 +8,16 @@
 #include <asio/io_context.hpp>
 
 #include "param_server/listener.h"
+#include "param_server/tls_credentials.h"
 #include "param_server/transport.h"
 
 namespace weir {
 
 class SocketTransport : public Transport {
  public:
-  // payload_bytes_max: of a channel that was dialed.
-  SocketTransport(const JobToken& token, int64_t payload_bytes_max);
+  // payload_bytes_max: of a channel that was dialed. With credentials TCP carries TLS, at both ends; null: none. A
+  // Unix socket is plain in either case: no byte of it leaves the machine.
+  SocketTransport(const JobToken& token, int64_t payload_bytes_max, std::shared_ptr<const TlsCredentials> tls);
   ~SocketTransport() override;
 
   const Clock& clock() const override { return SystemClock(); }
@@ -31,6 +33,7 @@ class SocketTransport : public Transport {
  private:
   const JobToken token_;
   const int64_t payload_bytes_max_;
+  const std::shared_ptr<const TlsCredentials> tls_;
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;  // the thread stays while there is nothing to do
   Listener listener_;

@@ -35,10 +35,12 @@ class Channel {
  public:
   // An error closes the channel with it.
   using OnFrame = std::function<Status(const FrameHeader&, Buffer)>;
-  // Called once; Unavailable if the peer closed or the network failed, else what Close or on_frame said.
+  // Called once; Unavailable if the peer closed or the network failed, Unauthenticated if one end does not accept the
+  // other's certificate, else what Close or on_frame said.
   using OnClose = std::function<void(const Status&)>;
 
   virtual ~Channel() = default;
+  // Shakes hands, where the network asks for that (TLS); frames that are sent meanwhile wait.
   virtual void Start(OnFrame on_frame, OnClose on_close) = 0;
   virtual void set_payload_bytes_max(int64_t bytes_max) = 0;
   // Queues a frame, or writes it at once from the calling thread as far as the network takes it. Silently does nothing

@@ -17,7 +17,7 @@ constexpr int64_t kCheckNanos = 100 * kNanosPerMilli;
 
 std::shared_ptr<Transport> TransportOf(const RemoteStoreOptions& options) {
   if (options.transport) return options.transport;
-  return std::make_shared<SocketTransport>(options.token, options.max_frame_bytes);
+  return std::make_shared<SocketTransport>(options.token, options.max_frame_bytes, options.tls);
 }
 
 }  // namespace

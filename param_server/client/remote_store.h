@@ -14,6 +14,7 @@
 #include "param_server/local_server.h"
 #include "param_server/protocol.h"
 #include "param_server/server_address.h"
+#include "param_server/tls_credentials.h"
 #include "param_server/transport.h"
 
 namespace weir {
@@ -35,6 +36,8 @@ struct RemoteStoreOptions {
   // Told once, from a thread of the store, when the store fails while nobody may be waiting in it (a server died during
   // the backward pass). Optional; must not block nor destroy the store.
   std::function<void(const Status&)> on_failure;
+  // Between hosts; null: frames travel as they are.
+  std::shared_ptr<const TlsCredentials> tls;
   // Of this store alone; null: sockets.
   std::shared_ptr<Transport> transport;
 };
@@ -46,7 +49,8 @@ struct RemoteStoreOptions {
 class RemoteStore : public EmbeddingStore {
  public:
   // Connects to all servers and shakes hands. Errors: Unavailable (a server cannot be reached within `silence`),
-  // FailedPrecondition (it runs another job).
+  // FailedPrecondition (it runs another job), Unauthenticated (one end does not accept the other's certificate, or the
+  // server has another job's token).
   static Result<std::unique_ptr<RemoteStore>> Connect(RemoteStoreOptions options);
 
   // Says Goodbye to the servers if nothing failed; if something did, tells them what.

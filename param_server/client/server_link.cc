@@ -131,6 +131,8 @@ void ServerLink::OnChannelClosed(const Status& reason) {
   link_.Detach();
   switch (state_) {
     case State::kGreeting:
+      // A certificate that one end does not accept, or another job's token: the next try would meet the same.
+      if (reason.code() == StatusCode::kUnauthenticated) return Close(reason);
       if (!welcomed_ && ++closed_greetings_ >= kGreetingsMax) return Close(reason);
       return Retry(reason);
     case State::kUp:

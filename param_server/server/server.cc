@@ -64,7 +64,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   owner.look_ahead = options.look_ahead;
   owner.trace = options.trace;
   std::shared_ptr<Transport> transport = options.transport;
-  if (!transport) transport = std::make_shared<SocketTransport>(options.token, options.max_frame_bytes);
+  if (!transport) transport = std::make_shared<SocketTransport>(options.token, options.max_frame_bytes, options.tls);
   if (options.rows_on_transport) owner.runs_on = transport.get();
   auto parts = std::make_unique<Parts>(std::move(owner), std::move(sessions), std::move(transport));
   WEIR_RETURN_IF_ERROR(parts->owner.disk_status());

@@ -14,6 +14,7 @@
 #include "param_server/local_server.h"
 #include "param_server/protocol.h"
 #include "param_server/server_address.h"
+#include "param_server/tls_credentials.h"
 #include "param_server/transport.h"
 
 namespace weir {
@@ -33,6 +34,8 @@ struct ServerOptions {
   RowFiles* row_files = nullptr;  // outlives the server
   bool look_ahead = true;  // docs/consistency.md
   Trace* trace = nullptr;  // outlives the server; null: none is kept
+  // Between hosts; null: frames travel as they are.
+  std::shared_ptr<const TlsCredentials> tls;
   // Of this server alone; null: sockets.
   std::shared_ptr<Transport> transport;
   // Whether the transport's thread owns the rows, and not one of their own.

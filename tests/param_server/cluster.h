@@ -247,17 +247,20 @@ inline RemoteStoreOptions TestStoreOptions(int worker, int num_workers, std::vec
 class Cluster {
  public:
   Cluster(int num_servers, int num_workers, RowFiles* row_files, double silence_s = 10, bool tcp_only = false,
-          std::vector<TableSpec> tables = TestTables(), Consistency consistency = {}, bool look_ahead = true)
+          std::vector<TableSpec> tables = TestTables(), Consistency consistency = {}, bool look_ahead = true,
+          std::shared_ptr<const TlsCredentials> tls = nullptr)
       : num_workers_(num_workers),
         colocated_(num_servers == 0),
         silence_s_(silence_s),
-        tables_(std::move(tables)) {
+        tables_(std::move(tables)),
+        tls_(std::move(tls)) {
     for (TableSpec& table : tables_) table.consistency = consistency;
     const int count = colocated_ ? num_workers : num_servers;
     for (int i = 0; i < count; ++i) {
       ServerOptions options = TestServerOptions(i, count, num_workers, row_files, silence_s);
       options.tables = tables_;
       options.look_ahead = look_ahead;
+      options.tls = tls_;
       auto server = Server::Start(std::move(options));
       EXPECT_TRUE(server.ok()) << server.status().ToString();
       addresses_.push_back((*server)->address());
@@ -269,6 +272,7 @@ class Cluster {
   RemoteStoreOptions StoreOptions(int worker) const {
     RemoteStoreOptions options = TestStoreOptions(worker, num_workers_, addresses_, silence_s_);
     options.tables = tables_;
+    options.tls = tls_;
     if (colocated_) {
       options.colocated = servers_[worker].get();
       options.colocated_index = worker;
@@ -290,6 +294,7 @@ class Cluster {
   const bool colocated_;
   const double silence_s_;
   std::vector<TableSpec> tables_;
+  std::shared_ptr<const TlsCredentials> tls_;
   std::vector<ServerAddress> addresses_;
   std::vector<std::unique_ptr<Server>> servers_;
 };
@@ -337,7 +342,7 @@ class RawSocket {
   }
   static std::vector<uint8_t> Frame(MessageType type, const Buffer& payload, uint64_t id = 0,
                                     const JobToken& token = kToken, uint64_t sequence = 0) {
-    std::vector<uint8_t> bytes(kFrameHeaderBytes + payload.size());
+    std::vector<uint8_t> bytes(kFrameHeaderBytes);
     EncodeHeader({.type = type,
                   .payload_bytes = payload.size(),
                   .request_id = id,
@@ -345,7 +350,7 @@ class RawSocket {
                   .payload_crc32c = Crc32c(payload.data(), payload.size()),
                   .sequence = sequence},
                  token, std::span(bytes).first<kFrameHeaderBytes>());
-    if (payload.size() > 0) std::memcpy(bytes.data() + kFrameHeaderBytes, payload.data(), payload.size());
+    bytes.insert(bytes.end(), payload.data(), payload.data() + payload.size());
     return bytes;
   }
 

@@ -1,0 +1,78 @@
+#include "param_server/stream.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace weir {
+namespace {
+
+class SocketStream : public Stream {
+ public:
+  explicit SocketStream(Socket socket) : socket_(std::move(socket)), is_unix_(IsUnix(socket_)) {}
+
+  void Handshake(OnReady done) override { done(Status()); }
+
+  void Read(asio::mutable_buffer to, OnBytes done) override {
+    socket_.async_read_some(asio::buffer(to), [done = std::move(done)](const asio::error_code& error, size_t bytes) {
+      done(error ? SocketStatus(error) : Status(), bytes);
+    });
+  }
+
+  void Write(const WriteBuffers& from, OnBytes done) override {
+    socket_.async_write_some(from, [done = std::move(done)](const asio::error_code& error, size_t bytes) {
+      done(error ? SocketStatus(error) : Status(), bytes);
+    });
+  }
+
+  size_t WriteNow(const WriteBuffers& from) override {
+    iovec parts[2];
+    for (size_t i = 0; i < from.size(); ++i) parts[i] = {const_cast<void*>(from[i].data()), from[i].size()};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = from.size();
+    const ssize_t sent = sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent > 0 ? static_cast<size_t>(sent) : 0;
+  }
+
+  void EndWrites() override {
+    asio::error_code error;
+    socket_.shutdown(asio::socket_base::shutdown_send, error);
+  }
+
+  void Close() override {
+    asio::error_code error;
+    socket_.close(error);
+  }
+
+  bool is_unix() const override { return is_unix_; }
+  asio::any_io_executor executor() override { return socket_.get_executor(); }
+
+ private:
+  Socket socket_;
+  const bool is_unix_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stream> MakeSocketStream(Stream::Socket socket) {
+  return std::make_unique<SocketStream>(std::move(socket));
+}
+
+bool IsUnix(const Stream::Socket& socket) {
+  asio::error_code error;
+  const auto endpoint = socket.local_endpoint(error);
+  return !error && endpoint.protocol().family() == AF_UNIX;
+}
+
+Status SocketStatus(const asio::error_code& error) {
+  if (error == asio::error::eof || error == asio::error::connection_reset || error == asio::error::broken_pipe) {
+    return Unavailable("closed the connection");
+  }
+  return Unavailable(fmt::format("connection failed: {}", error.message()));
+}
+
+}  // namespace weir

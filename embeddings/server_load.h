@@ -12,7 +12,7 @@ namespace weir {
 struct ServerLoad {
   int64_t rows = 0;         // over all tables
   int64_t bytes = 0;        // table memory
-  int64_t keys_pulled = 0;  // over all tables, for training and for evaluation
+  int64_t keys_pulled = 0;  // over all tables, for training and for evaluation; those whose rows were asked for
   int64_t keys_pushed = 0;
   // Whole frames of pulls and pushes, and of the rows that answer; those of the worker beside the server do not travel.
   int64_t bytes_in = 0;

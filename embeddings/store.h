@@ -37,6 +37,8 @@ struct StoreStats {
   int64_t bytes_sent = 0;           // by this worker, on the wire; 0 for a local store
   int64_t bytes_received = 0;
   int64_t messages_sent = 0;
+  int64_t keys_from_cache =
+      0;  // pulled by this worker, their rows not: copies that it keeps of hot ones stood for them
 };
 
 // One per worker; used by one thread at a time. Every wait has the deadlines of the job's cluster section. After an

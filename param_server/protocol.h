@@ -23,7 +23,7 @@ namespace weir {
 
 // ---- Frames
 
-inline constexpr uint16_t kProtocolVersion = 4;
+inline constexpr uint16_t kProtocolVersion = 5;
 inline constexpr size_t kFrameHeaderBytes = 72;
 // Largest payload of a peer that has not shaken hands.
 inline constexpr int64_t kHandshakeBytesMax = 4096;

@@ -26,7 +26,7 @@ uint64_t KeysBytes(std::span<const TableCount> tables) {
 void PutTables(MessageWriter* writer, std::span<const TableCount> tables) {
   for (const TableCount& table : tables) {
     writer->Put<uint32_t>(table.table);
-    writer->Put<uint32_t>(0);
+    writer->Put(static_cast<uint32_t>(table.num_unasked));
     writer->Put<uint64_t>(table.num_keys);
   }
 }
@@ -43,7 +43,7 @@ Result<std::vector<TableCount>> GetTables(MessageReader* reader, uint32_t num_ta
   uint64_t keys_max = reader->left() / sizeof(uint64_t);
   for (uint32_t i = 0; i < num_tables; ++i) {
     const uint32_t table = reader->Get<uint32_t>();
-    reader->Get<uint32_t>();
+    const uint32_t num_unasked = reader->Get<uint32_t>();
     const uint64_t num_keys = reader->Get<uint64_t>();
     if (reader->torn()) return DataLoss(fmt::format("{} message is cut short", what));
     if (table >= tables_of_job) {
@@ -52,10 +52,24 @@ Result<std::vector<TableCount>> GetTables(MessageReader* reader, uint32_t num_ta
     if (seen[table]) return InvalidArgument(fmt::format("{} message names table {} twice", what, table));
     seen[table] = true;
     if (num_keys > keys_max) return DataLoss(fmt::format("{} message is cut short", what));
+    if (num_unasked > num_keys) {
+      return InvalidArgument(
+          fmt::format("{} message leaves {} of the {} keys of table {} unasked", what, num_unasked, num_keys, table));
+    }
     keys_max -= num_keys;
-    tables.push_back({static_cast<int>(table), static_cast<size_t>(num_keys)});
+    tables.push_back({static_cast<int>(table), static_cast<size_t>(num_keys), num_unasked});
   }
   return tables;
+}
+
+// Only where a copy may stand for a row that is pushed: which rows of a synchronous table come early follows from what
+// all workers ask for.
+Status CheckUnasked(const TableCount& table, PullKind kind, std::span<const TableFormat> formats) {
+  if (table.num_unasked == 0) return Status();
+  if (kind == PullKind::kTraining && !formats[table.table].synchronous) return Status();
+  return InvalidArgument(fmt::format("Pull message leaves {} keys of table {} unasked: expected 0 {}",
+                                     table.num_unasked, table.table,
+                                     kind == PullKind::kTraining ? "of a synchronous table" : "in an evaluation"));
 }
 
 std::span<const uint64_t> GetKeys(MessageReader* reader, size_t num_keys) {
@@ -106,7 +120,7 @@ uint64_t BitmapBytes(uint64_t num_keys) { return (num_keys + 63) / 64 * 8; }
 std::vector<TableFormat> TableFormats(std::span<const TableSpec> tables) {
   std::vector<TableFormat> formats;
   for (const TableSpec& table : tables) {
-    formats.push_back({table.layout.dim, table.wire.pull(), table.wire.push()});
+    formats.push_back({table.layout.dim, table.wire.pull(), table.wire.push(), table.consistency.synchronous()});
   }
   return formats;
 }
@@ -179,7 +193,10 @@ Result<PullMessage> DecodePull(std::span<const uint8_t> payload, std::span<const
   if (kind > 1) return InvalidArgument(fmt::format("Pull message has the unknown kind {}", kind));
   pull.kind = kind == 1 ? PullKind::kEvaluation : PullKind::kTraining;
   WEIR_ASSIGN_OR_RETURN(const auto tables, GetTables(&reader, num_tables, formats.size(), "Pull"));
-  for (const TableCount& table : tables) pull.tables.push_back({table.table, GetKeys(&reader, table.num_keys)});
+  for (const TableCount& table : tables) {
+    WEIR_RETURN_IF_ERROR(CheckUnasked(table, pull.kind, formats));
+    pull.tables.push_back({table.table, GetKeys(&reader, table.num_keys), table.num_unasked});
+  }
   WEIR_RETURN_IF_ERROR(reader.End("Pull"));
   return pull;
 }
@@ -220,6 +237,10 @@ Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const
     std::memcpy(&num_tables, payload.data() + kPushHeaderBytes - 2 * sizeof(uint32_t), sizeof(num_tables));
     WEIR_ASSIGN_OR_RETURN(const auto tables, GetTables(&reader, num_tables, formats.size(), "Push"));
     for (const TableCount& table : tables) {
+      if (table.num_unasked != 0) {
+        return InvalidArgument(fmt::format("Push message: the reserved field of table {} is {}, expected 0",
+                                           table.table, table.num_unasked));
+      }
       push.tables.push_back({table.table, GetKeys(&reader, table.num_keys), nullptr});
     }
   }
@@ -231,7 +252,7 @@ uint64_t RowsBytes(const PullMessage& pull, std::span<const TableFormat> formats
   uint64_t bytes = 0;
   for (const TableKeys& table : pull.tables) {
     const TableFormat& format = formats[table.table];
-    bytes += ValuesBytes(format.pull, table.keys.size(), format.dim);
+    bytes += ValuesBytes(format.pull, table.asked().size(), format.dim);
   }
   return bytes;
 }
@@ -241,7 +262,7 @@ EarlyRowsBuffer EncodeEarlyRows(const PullMessage& pull, std::span<const std::ve
   uint64_t num_keys = 0, values_bytes = 0;
   for (size_t i = 0; i < pull.tables.size(); ++i) {
     const TableFormat& format = formats[pull.tables[i].table];
-    num_keys += pull.tables[i].keys.size();
+    num_keys += pull.tables[i].asked().size();
     values_bytes += ValuesBytes(format.pull, positions[i].size(), format.dim);
   }
   const uint64_t bitmap_bytes = BitmapBytes(num_keys);
@@ -251,7 +272,7 @@ EarlyRowsBuffer EncodeEarlyRows(const PullMessage& pull, std::span<const std::ve
   uint64_t first = 0;
   for (size_t i = 0; i < pull.tables.size(); ++i) {
     for (const uint32_t position : positions[i]) bitmap[(first + position) / 8] |= 1 << ((first + position) % 8);
-    first += pull.tables[i].keys.size();
+    first += pull.tables[i].asked().size();
   }
   result.values = bitmap + bitmap_bytes;
   return result;
@@ -278,8 +299,8 @@ Result<EarlyRows> DecodeEarlyRows(std::span<const uint8_t> payload, std::span<co
     values_bytes += ValuesBytes(format.pull, early.positions[i].size(), format.dim);
   }
   if (early.values.size() != values_bytes) {
-    return DataLoss(fmt::format("EarlyRows message: expected {} bytes of rows, found {}", values_bytes,
-                                early.values.size()));
+    return DataLoss(
+        fmt::format("EarlyRows message: expected {} bytes of rows, found {}", values_bytes, early.values.size()));
   }
   return early;
 }

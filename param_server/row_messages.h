@@ -18,6 +18,7 @@ struct TableFormat {
   int dim = 0;
   WireConfig::Type pull = WireConfig::FLOAT32;
   WireConfig::Type push = WireConfig::FLOAT32;
+  bool synchronous = true;  // its training pulls ask for all rows
 };
 std::vector<TableFormat> TableFormats(std::span<const TableSpec> tables);
 
@@ -30,6 +31,9 @@ void ZeroPadding(WireConfig::Type type, uint64_t num_keys, int dim, uint8_t* val
 struct TableKeys {
   int table = 0;
   std::span<const uint64_t> keys;
+  size_t num_unasked = 0;  // the last ones of a training pull, named for its push alone
+
+  std::span<const uint64_t> asked() const { return keys.first(keys.size() - num_unasked); }
 };
 
 struct PullMessage {
@@ -56,6 +60,7 @@ struct PushMessage {
 struct TableCount {
   int table = 0;
   size_t num_keys = 0;
+  size_t num_unasked = 0;  // of them, in a pull, the last ones whose rows are not to come
 };
 struct KeyedBuffer {
   Buffer payload;
@@ -76,7 +81,7 @@ Result<PushMessage> DecodePushHeader(std::span<const uint8_t> payload);
 Result<PushMessage> DecodePush(std::span<const uint8_t> payload, std::span<const TableFormat> formats,
                                const PullMessage* pulled);
 
-// Bytes of the Rows that answer a pull: the ValuesBytes of each of its tables.
+// Bytes of the Rows that answer a pull: the ValuesBytes of the keys asked for, of each of its tables.
 uint64_t RowsBytes(const PullMessage& pull, std::span<const TableFormat> formats);
 
 // Rows of a training pull that come ahead of the others (docs/consistency.md, "Look-ahead").
@@ -84,7 +89,7 @@ struct EarlyRowsBuffer {
   Buffer payload;
   uint8_t* values = nullptr;  // to be written in place: each table's in ValuesBytes
 };
-// positions: by table of the pull, ascending.
+// positions: by table of the pull, ascending, of keys asked for.
 EarlyRowsBuffer EncodeEarlyRows(const PullMessage& pull, std::span<const std::vector<uint32_t>> positions,
                                 std::span<const TableFormat> formats);
 

@@ -16,9 +16,11 @@ ShardOwners::ShardOwners(int num_servers, int virtual_shards)
   }
 }
 
-void KeyPartition::Split(std::span<const std::span<const uint64_t>> keys) {
+void KeyPartition::Split(std::span<const std::span<const uint64_t>> keys, bool ordered) {
   counts_.assign(keys.size() * num_servers_, 0);
-  if (num_servers_ == 1) {
+  unasked_.assign(keys.size() * num_servers_, 0);
+  whole_ = num_servers_ == 1 && !ordered;
+  if (whole_) {
     for (size_t t = 0; t < keys.size(); ++t) counts_[t] = static_cast<uint32_t>(keys[t].size());
     return;
   }

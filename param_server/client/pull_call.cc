@@ -48,9 +48,8 @@ void Scatter(const uint8_t* in, WireConfig::Type type, int dim, std::span<const 
 
 }  // namespace
 
-void GatherKeys(const KeyPartition& partition, int num_servers, int server, size_t i, std::span<const uint64_t> keys,
-                uint64_t* out) {
-  if (num_servers == 1) {
+void GatherKeys(const KeyPartition& partition, int server, size_t i, std::span<const uint64_t> keys, uint64_t* out) {
+  if (partition.whole()) {
     if (!keys.empty()) std::memcpy(out, keys.data(), keys.size_bytes());
     return;
   }
@@ -58,9 +57,9 @@ void GatherKeys(const KeyPartition& partition, int num_servers, int server, size
   for (size_t k = 0; k < positions.size(); ++k) out[k] = keys[positions[k]];
 }
 
-void GatherRows(const KeyPartition& partition, int num_servers, int server, size_t i, const float* rows, int dim,
-                WireConfig::Type type, uint8_t* out) {
-  if (num_servers == 1) return EncodeValues(type, rows, size_t{partition.count(server, i)} * dim, out);
+void GatherRows(const KeyPartition& partition, int server, size_t i, const float* rows, int dim, WireConfig::Type type,
+                uint8_t* out) {
+  if (partition.whole()) return EncodeValues(type, rows, size_t{partition.count(server, i)} * dim, out);
   const std::span<const uint32_t> positions = partition.positions(server, i);
   if (type != WireConfig::FLOAT32) {
     const size_t row_bytes = dim * WireValueBytes(type);
@@ -80,7 +79,7 @@ size_t PullCall::rows_bytes(int server) const {
   size_t bytes = 0;
   for (size_t i = 0; i < tables.size(); ++i) {
     const TableFormat& format = formats_[tables[i].table];
-    bytes += ValuesBytes(format.pull, partition.count(server, i), format.dim);
+    bytes += ValuesBytes(format.pull, partition.asked(server, i), format.dim);
   }
   return bytes;
 }
@@ -90,7 +89,7 @@ void PullCall::ScatterSome(int server, std::span<const std::vector<uint32_t>> po
   for (size_t i = 0; i < tables.size(); ++i) {
     const TableFormat& format = formats_[tables[i].table];
     std::span<const uint32_t> to = positions[i];
-    if (num_servers_ > 1) {
+    if (!partition.whole()) {
       const std::span<const uint32_t> of_server = partition.positions(server, i);
       of_table.clear();
       for (const uint32_t position : positions[i]) of_table.push_back(of_server[position]);
@@ -104,7 +103,7 @@ void PullCall::ScatterSome(int server, std::span<const std::vector<uint32_t>> po
 Status PullCall::OnEarlyRows(int server, std::span<const uint8_t> payload) {
   if (!late_[server].empty()) return InvalidArgument(fmt::format("rows of step {} came early twice", step));
   std::vector<TableCount> pulled;
-  for (size_t i = 0; i < tables.size(); ++i) pulled.push_back({tables[i].table, partition.count(server, i)});
+  for (size_t i = 0; i < tables.size(); ++i) pulled.push_back({tables[i].table, partition.asked(server, i)});
   WEIR_ASSIGN_OR_RETURN(const EarlyRows early, DecodeEarlyRows(payload, pulled, formats_));
   ScatterSome(server, early.positions, early.values.data());
   for (size_t i = 0; i < tables.size(); ++i) {
@@ -135,11 +134,11 @@ Status PullCall::OnRows(int server, std::span<const uint8_t> payload) {
   const uint8_t* in = payload.data();
   for (size_t i = 0; i < tables.size(); ++i) {
     const TableFormat& format = formats_[tables[i].table];
-    const size_t count = partition.count(server, i);
-    if (num_servers_ == 1) {
+    const size_t count = partition.asked(server, i);
+    if (partition.whole()) {
       DecodeValues(format.pull, in, count * format.dim, tables[i].rows);
     } else {
-      Scatter(in, format.pull, format.dim, partition.positions(server, i), tables[i].rows);
+      Scatter(in, format.pull, format.dim, partition.positions(server, i).first(count), tables[i].rows);
     }
     in += ValuesBytes(format.pull, count, format.dim);
   }
@@ -173,7 +172,7 @@ void PullCall::ScatterLocalRows(int server) {
     const int dim = formats_[tables[i].table].dim;
     RoundValues(formats_[tables[i].table].pull, pulls[i].keys.size() * dim, pulls[i].rows);
     const auto* in = reinterpret_cast<const uint8_t*>(pulls[i].rows);
-    if (num_servers_ > 1) {
+    if (!partition.whole()) {
       Scatter(in, WireConfig::FLOAT32, dim, partition.positions(server, i), tables[i].rows);
     } else if (!pulls[i].keys.empty()) {
       std::memcpy(tables[i].rows, in, pulls[i].keys.size() * dim * sizeof(float));

@@ -17,12 +17,7 @@ class PullCall : public Call {
  public:
   // owners and formats outlive the call.
   PullCall(int64_t step, PullKind kind, const ShardOwners* owners, std::span<const TableFormat> formats)
-      : Call(MessageType::kPull, step),
-        kind(kind),
-        partition(owners),
-        num_servers_(owners->num_servers),
-        formats_(formats),
-        late_(owners->num_servers) {}
+      : Call(MessageType::kPull, step), kind(kind), partition(owners), formats_(formats), late_(owners->num_servers) {}
 
   // Of the Rows a server answers with, if none come early.
   size_t rows_bytes(int server) const;
@@ -45,23 +40,23 @@ class PullCall : public Call {
   Buffer local_payload;                  // holds the colocated server's keys
   const uint64_t* local_keys = nullptr;  // of all tables, in it
   Buffer local_rows;
+  // Of HotRows: by table, the positions of rows to keep; and the round in which the pull began.
+  std::vector<std::vector<uint32_t>> wanted;
+  uint64_t round = 0;
 
  private:
   // positions: by table, within the keys that go to the server.
   void ScatterSome(int server, std::span<const std::vector<uint32_t>> positions, const uint8_t* in);
   Status OnLateRows(int server, std::span<const uint8_t> payload);
 
-  const int num_servers_;
   const std::span<const TableFormat> formats_;
   // By server, if some rows came early: the positions of the others, by table.
   std::vector<std::vector<std::vector<uint32_t>>> late_;
 };
 
-// Keys, or rows [.., dim], of one table that go to a server, one after the other; all of them where there is only one
-// server.
-void GatherKeys(const KeyPartition& partition, int num_servers, int server, size_t i, std::span<const uint64_t> keys,
-                uint64_t* out);
-void GatherRows(const KeyPartition& partition, int num_servers, int server, size_t i, const float* rows, int dim,
-                WireConfig::Type type, uint8_t* out);
+// Keys, or rows [.., dim], of one table that go to a server, one after the other.
+void GatherKeys(const KeyPartition& partition, int server, size_t i, std::span<const uint64_t> keys, uint64_t* out);
+void GatherRows(const KeyPartition& partition, int server, size_t i, const float* rows, int dim, WireConfig::Type type,
+                uint8_t* out);
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "param_server/client/hot_rows.h"
 #include "param_server/client/key_partition.h"
 #include "param_server/client/pull_call.h"
 #include "param_server/client/servers.h"
@@ -24,7 +25,9 @@ class RemoteStore::Calls {
         strictest_(Strictest(options.tables)),
         servers_(std::make_shared<Servers>(options)),
         owners_(static_cast<int>(options.servers.size()), options.virtual_shards),
-        push_partition_(&owners_) {}
+        push_partition_(&owners_),
+        hot_rows_(options.tables, static_cast<int>(options.servers.size()), options.colocated_index, options.hot_rows) {
+  }
   ~Calls() { servers_->Stop(); }
 
   Status Connect() {
@@ -44,12 +47,13 @@ class RemoteStore::Calls {
                                         std::span<const DataFile> files);
 
   Servers& servers() { return *servers_; }
+  HotRows& hot_rows() { return hot_rows_; }
   int num_tables() const { return static_cast<int>(formats_.size()); }
   void set_applied(int64_t step) { applied_ = std::max(applied_, step); }
 
  private:
   template <typename Table>
-  Status Split(std::span<const Table> tables, KeyPartition* partition);
+  Status Split(std::span<const Table> tables, KeyPartition* partition, bool ordered = false);
   // The keys of all tables that go to the server.
   template <typename Table>
   void FillKeys(const KeyPartition& partition, int server, std::span<const Table> tables, uint64_t* out);
@@ -71,6 +75,7 @@ class RemoteStore::Calls {
   const std::shared_ptr<Servers> servers_;
   const ShardOwners owners_;
   KeyPartition push_partition_;
+  HotRows hot_rows_;
   std::unordered_map<PullTicket, std::shared_ptr<PullCall>> pulls_;  // started
   std::map<int64_t, std::shared_ptr<PullCall>> pulled_;              // by step: finished, not pushed
   std::vector<std::span<const uint64_t>> keys_;                      // scratch
@@ -81,7 +86,7 @@ class RemoteStore::Calls {
 };
 
 template <typename Table>
-Status RemoteStore::Calls::Split(std::span<const Table> tables, KeyPartition* partition) {
+Status RemoteStore::Calls::Split(std::span<const Table> tables, KeyPartition* partition, bool ordered) {
   keys_.clear();
   std::vector<bool> seen(formats_.size());
   for (const Table& table : tables) {
@@ -91,7 +96,7 @@ Status RemoteStore::Calls::Split(std::span<const Table> tables, KeyPartition* pa
     seen[table.table] = true;
     keys_.push_back(table.keys);
   }
-  partition->Split(keys_);
+  partition->Split(keys_, ordered);
   return Status();
 }
 
@@ -99,7 +104,9 @@ template <typename Table>
 std::vector<TableCount>& RemoteStore::Calls::Counts(const KeyPartition& partition, int server,
                                                     std::span<const Table> tables) {
   counts_.clear();
-  for (size_t i = 0; i < tables.size(); ++i) counts_.push_back({tables[i].table, partition.count(server, i)});
+  for (size_t i = 0; i < tables.size(); ++i) {
+    counts_.push_back({tables[i].table, partition.count(server, i), partition.unasked(server, i)});
+  }
   return counts_;
 }
 
@@ -107,7 +114,7 @@ template <typename Table>
 void RemoteStore::Calls::FillKeys(const KeyPartition& partition, int server, std::span<const Table> tables,
                                   uint64_t* out) {
   for (size_t i = 0; i < tables.size(); ++i) {
-    GatherKeys(partition, servers_->count(), server, i, tables[i].keys, out);
+    GatherKeys(partition, server, i, tables[i].keys, out);
     out += partition.count(server, i);
   }
 }
@@ -130,8 +137,9 @@ KeyedBuffer RemoteStore::Calls::FillPull(PullCall* call, int server) {
 Result<PullTicket> RemoteStore::Calls::StartPull(int64_t step, PullKind kind, std::span<const TablePull> tables) {
   servers_->NoteStep(step);
   auto call = std::make_shared<PullCall>(step, kind, &owners_, formats_);
-  WEIR_RETURN_IF_ERROR(Split(tables, &call->partition));
+  WEIR_RETURN_IF_ERROR(Split(tables, &call->partition, hot_rows_.enabled()));
   call->tables.assign(tables.begin(), tables.end());
+  if (hot_rows_.enabled()) hot_rows_.Find(call.get());
   std::vector<KeyedBuffer> filled(servers_->count());
   for (int server = 0; server < servers_->count(); ++server) {
     filled[server] = FillPull(call.get(), server);
@@ -174,6 +182,7 @@ Status RemoteStore::Calls::FinishPull(PullTicket ticket) {
   for (int server = 0; server < servers_->count(); ++server) {
     if (servers_->is_local(server)) call->ScatterLocalRows(server);
   }
+  hot_rows_.Keep(*call);
   set_applied(strictest_.NeededStep(call->step));
   if (call->kind == PullKind::kTraining) pulled_[call->step] = call;
   return Status();
@@ -193,7 +202,7 @@ KeyedBuffer RemoteStore::Calls::FillPush(const PushMessage& push, int server, co
   uint8_t* values = filled.values;
   for (size_t i = 0; i < tables.size(); ++i) {
     const TableFormat& format = formats_[tables[i].table];
-    GatherRows(partition, servers_->count(), server, i, tables[i].gradients, format.dim, format.push, values);
+    GatherRows(partition, server, i, tables[i].gradients, format.dim, format.push, values);
     values += ValuesBytes(format.push, partition.count(server, i), format.dim);
   }
   return filled;
@@ -229,6 +238,7 @@ Status RemoteStore::Calls::Push(int64_t step, std::span<const TablePush> tables)
     WEIR_RETURN_IF_ERROR(CheckBytes(filled[server].payload.size(), "push", step));
   }
   ++sequence_;
+  hot_rows_.NotePush();
   for (int server = 0; server < servers_->count(); ++server) {
     if (servers_->is_local(server)) {
       SendLocalPush(push, server, partition, tables, pulled);
@@ -269,7 +279,7 @@ void RemoteStore::Calls::SendLocalPush(const PushMessage& push, int server, cons
   for (size_t i = 0; i < tables.size(); ++i) {
     const TableFormat& format = formats_[tables[i].table];
     const size_t count = partition.count(server, i);
-    GatherRows(partition, servers_->count(), server, i, tables[i].gradients, format.dim, WireConfig::FLOAT32,
+    GatherRows(partition, server, i, tables[i].gradients, format.dim, WireConfig::FLOAT32,
                reinterpret_cast<uint8_t*>(gradients));
     RoundValues(format.push, count * format.dim, gradients);
     request.pushes.push_back({tables[i].table, {keys, count}, gradients});
@@ -371,6 +381,7 @@ Result<std::vector<DataFile>> RemoteStore::Save(int64_t step, const std::string&
 Status RemoteStore::Load(int64_t step, const std::string& folder, std::span<const DataFile> files) {
   WEIR_ASSIGN_OR_RETURN(const auto call, calls_->CallAll(MessageType::kLoad, step, folder, files));
   calls_->set_applied(step);
+  calls_->hot_rows().Forget();
   return Status();
 }
 
@@ -392,6 +403,7 @@ Result<StoreStats> RemoteStore::Stats() {
   stats.bytes_sent = calls_->servers().bytes_sent();
   stats.bytes_received = calls_->servers().bytes_received();
   stats.messages_sent = calls_->servers().messages_sent();
+  stats.keys_from_cache = calls_->hot_rows().keys_from_cache();
   return stats;
 }
 

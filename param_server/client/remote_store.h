@@ -19,6 +19,13 @@
 
 namespace weir {
 
+// Which rows a worker keeps beside it: docs/consistency.md, "Hot rows".
+struct HotRowsOptions {
+  int rows_max = 0;       // of each table; 0 keeps none
+  int64_t age_steps = 4;  // for which a copy stands, in training
+  int window_pulls = 32;  // after which the hot keys are chosen anew
+};
+
 struct RemoteStoreOptions {
   int worker = 0;
   int num_workers = 1;
@@ -33,6 +40,7 @@ struct RemoteStoreOptions {
   // The server in this process, if there is one, and its index. It must outlive the store.
   LocalServer* colocated = nullptr;
   int colocated_index = -1;
+  HotRowsOptions hot_rows;
   // Told once, from a thread of the store, when the store fails while nobody may be waiting in it (a server died during
   // the backward pass). Optional; must not block nor destroy the store.
   std::function<void(const Status&)> on_failure;

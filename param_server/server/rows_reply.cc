@@ -10,7 +10,7 @@ RowsReply::RowsReply(const PullMessage& pull, std::span<const TableFormat> forma
     : pull_(pull), formats_(formats), payload_(RowsBytes(pull, formats)) {
   for (const TableKeys& table : pull_.tables) {
     const TableFormat& format = formats_[table.table];
-    if (format.pull != WireConfig::FLOAT32) converted_ += table.keys.size() * format.dim;
+    if (format.pull != WireConfig::FLOAT32) converted_ += table.asked().size() * format.dim;
   }
   values_ = Buffer(converted_ * sizeof(float));
 }
@@ -22,9 +22,9 @@ std::vector<TablePull> RowsReply::pulls() {
   for (const TableKeys& table : pull_.tables) {
     const TableFormat& format = formats_[table.table];
     const bool travels_as_is = format.pull == WireConfig::FLOAT32;
-    pulls.push_back({table.table, table.keys, travels_as_is ? reinterpret_cast<float*>(out) : values});
-    out += ValuesBytes(format.pull, table.keys.size(), format.dim);
-    if (!travels_as_is) values += table.keys.size() * format.dim;
+    pulls.push_back({table.table, table.asked(), travels_as_is ? reinterpret_cast<float*>(out) : values});
+    out += ValuesBytes(format.pull, table.asked().size(), format.dim);
+    if (!travels_as_is) values += table.asked().size() * format.dim;
   }
   return pulls;
 }
@@ -47,7 +47,8 @@ Buffer RowsReply::TakeEarly(std::span<const std::vector<uint32_t>> positions) {
   EarlyRowsBuffer early = EncodeEarlyRows(pull_, positions, formats_);
   early_bitmap_bytes_ = early.values - early.payload.data();
   EncodeSome(positions, early.values);
-  for (size_t i = 0; i < pull_.tables.size(); ++i) late_.push_back(OtherPositions(positions[i], pull_.tables[i].keys.size()));
+  for (size_t i = 0; i < pull_.tables.size(); ++i)
+    late_.push_back(OtherPositions(positions[i], pull_.tables[i].asked().size()));
   return std::move(early.payload);
 }
 

@@ -14,7 +14,7 @@ namespace weir {
 namespace {
 
 const std::vector<TableFormat> kFormats = {
-    {4}, {1, WireConfig::BFLOAT16, WireConfig::FLOAT16}, {16, WireConfig::FLOAT16, WireConfig::BFLOAT16}};
+    {4}, {1, WireConfig::BFLOAT16, WireConfig::FLOAT16, false}, {16, WireConfig::FLOAT16, WireConfig::BFLOAT16}};
 constexpr JobToken kToken = {};
 
 // What a decoder accepts must lie in the payload: touch all of it.
@@ -37,7 +37,11 @@ void TouchPush(const PushMessage& push) {
 void DecodePulls(std::span<const uint8_t> payload) {
   const auto pull = DecodePull(payload, kFormats);
   if (!pull.ok()) return;
-  for (const TableKeys& table : pull->tables) TouchKeys(table.keys);
+  for (const TableKeys& table : pull->tables) {
+    TouchKeys(table.keys);
+    TouchKeys(table.asked());
+    if (table.num_unasked > 0 && (kFormats[table.table].synchronous || pull->kind != PullKind::kTraining)) std::abort();
+  }
   if (RowsBytes(*pull, kFormats) > (payload.size() + 8) * 16 * 4) std::abort();
 }
 

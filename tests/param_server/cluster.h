@@ -248,10 +248,11 @@ class Cluster {
  public:
   Cluster(int num_servers, int num_workers, RowFiles* row_files, double silence_s = 10, bool tcp_only = false,
           std::vector<TableSpec> tables = TestTables(), Consistency consistency = {}, bool look_ahead = true,
-          std::shared_ptr<const TlsCredentials> tls = nullptr)
+          std::shared_ptr<const TlsCredentials> tls = nullptr, HotRowsOptions hot_rows = {})
       : num_workers_(num_workers),
         colocated_(num_servers == 0),
         silence_s_(silence_s),
+        hot_rows_(hot_rows),
         tables_(std::move(tables)),
         tls_(std::move(tls)) {
     for (TableSpec& table : tables_) table.consistency = consistency;
@@ -273,6 +274,7 @@ class Cluster {
     RemoteStoreOptions options = TestStoreOptions(worker, num_workers_, addresses_, silence_s_);
     options.tables = tables_;
     options.tls = tls_;
+    options.hot_rows = hot_rows_;
     if (colocated_) {
       options.colocated = servers_[worker].get();
       options.colocated_index = worker;
@@ -293,6 +295,7 @@ class Cluster {
   const int num_workers_;
   const bool colocated_;
   const double silence_s_;
+  const HotRowsOptions hot_rows_;
   std::vector<TableSpec> tables_;
   std::shared_ptr<const TlsCredentials> tls_;
   std::vector<ServerAddress> addresses_;

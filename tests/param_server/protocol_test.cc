@@ -17,7 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr JobToken kToken = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 6};
-const std::vector<TableFormat> kFormats = {{4}, {1}, {16}};
+const std::vector<TableFormat> kFormats = {{4}, {1, WireConfig::FLOAT32, WireConfig::FLOAT32, false}, {16}};
 
 using HeaderBytes = std::array<uint8_t, kFrameHeaderBytes>;
 
@@ -51,10 +51,10 @@ TEST(FrameTest, HeaderGoesThrough) {
   EXPECT_EQ(header->acknowledged, 43u);
 }
 
-// The bytes of version 4, so that two builds of it always understand each other.
+// The bytes of version 5, so that two builds of it always understand each other.
 TEST(FrameTest, HeaderIsTheDocumentedBytes) {
   const HeaderBytes bytes = EncodedHeader();
-  const uint8_t expected[68] = {'W', 'E', 'I', 'R', 4, 0, 3, 0, 100, 0, 0,  0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0,
+  const uint8_t expected[68] = {'W', 'E', 'I', 'R', 5, 0, 3, 0, 100, 0, 0,  0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0,
                                 0,   5,   0,   0,   0, 6, 0, 0, 0,   9, 8,  7, 6, 5, 4, 3, 2,  1, 0, 1, 2, 3, 4,
                                 5,   6,   41,  0,   0, 0, 0, 0, 0,   0, 43, 0, 0, 0, 0, 0, 0,  0, 0, 0, 0, 0};
   EXPECT_EQ(std::memcmp(bytes.data(), expected, sizeof(expected)), 0);
@@ -69,7 +69,7 @@ TEST(FrameTest, EachRuleHasItsError) {
   Reseal(&bytes);
   const Status version = DecodeHeader(bytes, kToken, 100).status();
   EXPECT_EQ(version.code(), StatusCode::kUnimplemented);
-  EXPECT_THAT(version.message(), HasSubstr("expected 4, found 1"));
+  EXPECT_THAT(version.message(), HasSubstr("expected 5, found 1"));
   JobToken other = kToken;
   other[15] ^= 1;
   EXPECT_EQ(DecodeHeader(EncodedHeader(), other, 100).status().code(), StatusCode::kUnauthenticated);
@@ -137,6 +137,32 @@ TEST(MessageTest, PullGoesThrough) {
   EXPECT_EQ(RowsBytes(*pull, kFormats), (3 * 16 + 1) * sizeof(float));
 }
 
+TEST(MessageTest, RowsAreOfTheKeysAskedFor) {
+  const TableCount counts[] = {{2, 1}, {1, 3, 2}};
+  KeyedBuffer filled = EncodePull(41, PullKind::kTraining, counts);
+  for (int i = 0; i < 4; ++i) filled.keys[i] = 100 + i;
+  const auto pull = DecodePull(filled.payload.span(), kFormats);
+  ASSERT_TRUE(pull.ok()) << pull.status().ToString();
+  EXPECT_THAT(pull->tables[1].keys, ::testing::ElementsAre(101, 102, 103)) << "all are kept for the push";
+  EXPECT_THAT(pull->tables[1].asked(), ::testing::ElementsAre(101));
+  EXPECT_EQ(RowsBytes(*pull, kFormats), (16 + 1) * sizeof(float));
+  const EarlyRowsBuffer early = EncodeEarlyRows(*pull, std::vector<std::vector<uint32_t>>{{}, {0}}, kFormats);
+  EXPECT_EQ(early.payload.size(), 8 + sizeof(float));
+  EXPECT_EQ(early.payload.data()[0], 0b10);
+}
+
+TEST(MessageTest, KeysThatMayNotBeUnaskedAreRefused) {
+  const auto refusal = [](PullKind kind, TableCount table) {
+    KeyedBuffer filled = EncodePull(41, kind, {&table, 1});
+    std::fill_n(filled.keys, table.num_keys, 5);
+    return DecodePull(filled.payload.span(), kFormats).status();
+  };
+  EXPECT_TRUE(refusal(PullKind::kTraining, {1, 2, 2}).ok());
+  EXPECT_THAT(refusal(PullKind::kTraining, {1, 2, 3}).message(), HasSubstr("3 of the 2 keys of table 1"));
+  EXPECT_THAT(refusal(PullKind::kTraining, {0, 2, 1}).message(), HasSubstr("expected 0 of a synchronous table"));
+  EXPECT_THAT(refusal(PullKind::kEvaluation, {1, 2, 1}).message(), HasSubstr("expected 0 in an evaluation"));
+}
+
 Buffer SamplePush() {
   const TableCount counts[] = {{0, 2}, {1, 1}};
   KeyedBuffer filled =
@@ -192,7 +218,9 @@ TEST(MessageTest, FilesStatsHeartbeatAndErrorGoThrough) {
   EXPECT_EQ(files->folder, "/a b/c");
   ASSERT_EQ(files->files.size(), 2u);
   EXPECT_EQ(files->files[1].rows(), 12u);
-  const OwnerStats sent = {.load = {5, 6, 7, 8, 9, 10, 11}, .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}}, .rows_by_staleness = {7, 0, 2}};
+  const OwnerStats sent = {.load = {5, 6, 7, 8, 9, 10, 11},
+                           .tables = {TableStats{1, 2, 3, 4, 5, 6, 7, 8}, TableStats{9}},
+                           .rows_by_staleness = {7, 0, 2}};
   const Buffer stats = EncodeStats(sent);
   EXPECT_EQ(DecodeStats(stats.span())->load, sent.load);
   EXPECT_EQ(DecodeStats(stats.span())->tables, sent.tables);
@@ -225,17 +253,14 @@ bool SameBytes(std::span<const uint8_t> a, std::span<const uint8_t> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
-// The payload of a Pull or Push with the fields that are reserved, one in each table's entry, as encoders write them.
-std::vector<uint8_t> WithoutReserved(std::span<const uint8_t> payload, size_t header_bytes, size_t num_tables) {
-  std::vector<uint8_t> bytes(payload.begin(), payload.end());
-  for (size_t t = 0; t < num_tables; ++t) std::memset(bytes.data() + header_bytes + t * 16 + 4, 0, 4);
-  return bytes;
-}
-
-template <typename Tables>
-std::vector<TableCount> Counts(const Tables& tables) {
+std::vector<TableCount> Counts(std::span<const TableKeys> tables) {
   std::vector<TableCount> counts;
-  for (const auto& table : tables) counts.push_back({table.table, table.keys.size()});
+  for (const TableKeys& table : tables) counts.push_back({table.table, table.keys.size(), table.num_unasked});
+  return counts;
+}
+std::vector<TableCount> Counts(std::span<const TablePush> tables) {
+  std::vector<TableCount> counts;
+  for (const TablePush& table : tables) counts.push_back({table.table, table.keys.size()});
   return counts;
 }
 
@@ -245,7 +270,7 @@ void ExpectEncodesBack(const PullMessage& pull, std::span<const uint8_t> payload
   for (const TableKeys& table : pull.tables) {
     back.keys = std::copy(table.keys.begin(), table.keys.end(), back.keys);
   }
-  EXPECT_TRUE(SameBytes(back.payload.span(), WithoutReserved(payload, 16, pull.tables.size()))) << "Pull";
+  EXPECT_TRUE(SameBytes(back.payload.span(), payload)) << "Pull";
 }
 
 void ExpectEncodesBack(const PushMessage& push, std::span<const uint8_t> payload) {
@@ -257,7 +282,7 @@ void ExpectEncodesBack(const PushMessage& push, std::span<const uint8_t> payload
     if (values > 0) std::memcpy(back.values, table.gradients, values * sizeof(float));
     back.values += values * sizeof(float);
   }
-  EXPECT_TRUE(SameBytes(back.payload.span(), WithoutReserved(payload, 40, push.tables.size()))) << "Push";
+  EXPECT_TRUE(SameBytes(back.payload.span(), payload)) << "Push";
 }
 
 void ExpectSmallOnesEncodeBack(std::span<const uint8_t> payload) {
@@ -302,7 +327,11 @@ void DecodeEverything(std::span<const uint8_t> payload) {
   const auto pull = DecodePull(payload, kFormats);
   if (pull.ok()) {
     EXPECT_LE(pull->tables.size(), kFormats.size());
-    for (const TableKeys& table : pull->tables) within(table.keys.data(), table.keys.size_bytes());
+    for (const TableKeys& table : pull->tables) {
+      within(table.keys.data(), table.keys.size_bytes());
+      EXPECT_LE(table.num_unasked, table.keys.size());
+      EXPECT_TRUE(table.num_unasked == 0 || !kFormats[table.table].synchronous);
+    }
     ExpectEncodesBack(*pull, payload);
   }
   const auto push = DecodePush(payload, kFormats, nullptr);
@@ -328,7 +357,7 @@ TEST(MessageTest, DecodersSurviveRandomBytes) {
   std::mt19937_64 random(seed);
   std::vector<Buffer> samples;
   samples.push_back(SamplePush());
-  const TableCount counts[] = {{2, 3}, {1, 1}};
+  const TableCount counts[] = {{2, 3}, {1, 1, 1}};
   KeyedBuffer pull = EncodePull(41, PullKind::kTraining, counts);
   for (int i = 0; i < 4; ++i) pull.keys[i] = i;
   samples.push_back(std::move(pull.payload));

@@ -196,6 +196,7 @@ Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
   options.tables = *tables;
   options.colocated = server.get();
   options.colocated_index = server == nullptr ? -1 : rank();
+  options.hot_rows = {.rows_max = job.cluster().hot_rows(), .age_steps = job.cluster().hot_row_age()};
   return RunWorker(job, workers, std::move(options), server.get(), worker_main);
 }
 

@@ -105,9 +105,7 @@ bool Reporter::PointIsDue() const {
 
 // How many steps before its own a pull did not see, as a mean over rows.
 Status Reporter::WriteStaleness(int64_t step, const StoreStats& stats) {
-  const auto synchronous = [&](const TableConfig& table) {
-    return ConsistencyOf(job_.cluster(), table).synchronous();
-  };
+  const auto synchronous = [&](const TableConfig& table) { return ConsistencyOf(job_.cluster(), table).synchronous(); };
   if (std::ranges::all_of(job_.tables(), synchronous)) return Status();
   std::vector<JsonField> fields;
   int64_t rows = 0, unseen = 0;
@@ -133,6 +131,7 @@ Status Reporter::WriteServers(int64_t step, const StoreStats& stats) {
   for (const LoadFigure& figure : kLoadFigures) {
     fields.push_back({fmt::format("imbalance/{}", figure.name), Imbalance(stats.servers, figure.of)});
   }
+  if (job_.cluster().hot_rows() > 0) fields.push_back({"keys_from_cache", stats.keys_from_cache});
   return Write("servers", step, fields);
 }
 

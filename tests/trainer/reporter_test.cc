@@ -19,8 +19,9 @@ using ::testing::Not;
 class ReporterTest : public ::testing::Test {
  protected:
   // The log of a run of one step under these figures of the store.
-  std::string LogOf(const StoreStats& stats) {
+  std::string LogOf(const StoreStats& stats, int hot_rows = 0) {
     Job job;
+    job.mutable_cluster()->set_hot_rows(hot_rows);
     job.set_output(folder_.path());
     job.mutable_metrics()->set_tensorboard(false);
     auto reporter = Reporter::Open(job, &LocalFileSystem(), &clock_, 0);
@@ -53,6 +54,13 @@ TEST_F(ReporterTest, ServersHaveTheirLoadAndItsImbalance) {
   const size_t first = log.find(record);
   ASSERT_NE(first, std::string::npos) << log;
   EXPECT_NE(log.find(record, first + 1), std::string::npos) << log;
+}
+
+TEST_F(ReporterTest, WithHotRowsTheServersRecordCountsTheKeysFromTheCache) {
+  StoreStats stats;
+  stats.servers.resize(1);
+  stats.keys_from_cache = 123;
+  EXPECT_THAT(LogOf(stats, 100), HasSubstr(R"("imbalance/bytes_out": 1, "keys_from_cache": 123})"));
 }
 
 TEST_F(ReporterTest, WithoutServersThereIsNoRecordOfThem) {

@@ -218,7 +218,7 @@ Outcome Train(const Training& training) {
     table.consistency = training.consistency;
   }
   Cluster cluster(training.num_servers, kWorkers, &files, 20, /*tcp_only=*/false, tables, training.consistency,
-                  training.look_ahead, {.rows_max = training.hot_rows});
+                  training.look_ahead, nullptr, {.rows_max = training.hot_rows});
   Outcome outcome;
   outcome.evaluated.resize(kWorkers);
   auto stores =
@@ -266,7 +266,7 @@ std::vector<TableSpec> SumTable() {
 
 // Alone, a worker sees exactly the steps before the one with which its copy came.
 TEST(HotRowsAgeTest, ACopyIsReadForItsAgeAndThenAskedForAgain) {
-  Cluster cluster(1, 1, nullptr, 10, /*tcp_only=*/false, SumTable(), {.async = true}, true,
+  Cluster cluster(1, 1, nullptr, 10, /*tcp_only=*/false, SumTable(), {.async = true}, true, nullptr,
                   {.rows_max = 4, .age_steps = 3, .window_pulls = 4});
   auto store = cluster.Connect(0);
   ASSERT_TRUE(store);
@@ -339,7 +339,8 @@ TEST(HotRowsAgeTest, NoRowIsOlderThanStalenessAndAgeAndEachPushIsAppliedOnce) {
     for (const int num_servers : {0, 1, 3}) {
       SCOPED_TRACE(::testing::Message() << consistency.staleness << " with " << num_servers << " servers");
       MemoryRowFiles files;
-      Cluster cluster(num_servers, kSummers, &files, 10, /*tcp_only=*/false, SumTable(), consistency, true, kSumHot);
+      Cluster cluster(num_servers, kSummers, &files, 10, /*tcp_only=*/false, SumTable(), consistency, true, nullptr,
+                      kSumHot);
       const int ahead = consistency.async ? 1 : consistency.staleness;
       auto stores = RunWorkers(cluster, kSummers, [&](int, RemoteStore* store) {
         // With async others need not be seen, but a worker's own pushes come before its pulls.

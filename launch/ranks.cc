@@ -61,6 +61,13 @@ int ThreadsPerWorker(const Job& job, int workers_on_host) {
   return std::max<int>(1, std::thread::hardware_concurrency() / std::max(1, workers_on_host));
 }
 
+// Null where the job asks for none.
+Result<std::shared_ptr<const TlsCredentials>> LoadTls(const Job& job) {
+  if (!job.cluster().has_tls()) return std::shared_ptr<const TlsCredentials>();
+  const TlsConfig& tls = job.cluster().tls();
+  return TlsCredentials::Load({.certificate = tls.certificate(), .key = tls.key(), .authority = tls.authority()});
+}
+
 // The dense half of a worker, and the features it stands on.
 struct DenseHalf {
   FeatureSet features;
@@ -168,16 +175,18 @@ Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
   std::unique_ptr<RowFiles> row_files = MakeArrowRowFiles(&LocalFileSystem());
   WEIR_ASSIGN_OR_RETURN(JobToken token, ShareToken());
 
+  const Result<std::shared_ptr<const TlsCredentials>> tls = LoadTls(job);
   // Servers first: their addresses are what everybody needs.
   std::unique_ptr<Server> server;
   std::string address;
   const Result<std::vector<TableSpec>> tables = ReadTableSpecs(&LocalFileSystem(), job);
-  Status started = tables.status().Wrap(who());
-  if (tables.ok() && (!is_worker || servers == 0)) {
+  Status started = (tables.ok() ? tls.status() : tables.status()).Wrap(who());
+  if (started.ok() && (!is_worker || servers == 0)) {
     ServerOptions options = MakeServerOptions(job, is_worker ? rank() : rank() - workers, workers, token);
     options.tables = *tables;
     options.row_files = row_files.get();
     options.trace = trace();
+    options.tls = *tls;
     Result<std::unique_ptr<Server>> result = Server::Start(std::move(options));
     started = result.status().Wrap(who());
     if (result.ok()) {
@@ -194,6 +203,7 @@ Status Ranks::RunInWorld(const Job& job, const WorkerMain& worker_main) {
   options.servers = std::move(addresses);
   options.token = token;
   options.tables = *tables;
+  options.tls = *tls;
   options.colocated = server.get();
   options.colocated_index = server == nullptr ? -1 : rank();
   options.hot_rows = {.rows_max = job.cluster().hot_rows(), .age_steps = job.cluster().hot_row_age()};

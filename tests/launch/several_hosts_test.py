@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -80,6 +81,47 @@ class SeveralHosts(unittest.TestCase):
         # A step has at least 2 frames for each of 12 pairs of a worker and a server on another host.
         self.assertGreater(self.hosts.frames()["forwarded"], 100 * 24)
         self.has_the_bits_of_one_host(report)
+
+    def certificates(self, hosts_named=NAMES):
+        """Overrides that give every host the pair of the same path, made as docs/several_hosts.md says."""
+        names = ",".join(f"DNS:{name}" for name in hosts_named)
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        path = self.space.path
+        self.write_file("names", f"subjectAltName={names}\n")
+        for command in (
+                ["req", "-x509", *curve, "-days", "2", "-subj", "/CN=weir", "-keyout", path("ca.key"), "-out",
+                 path("ca.pem")],
+                ["req", *curve, "-subj", "/CN=host", "-keyout", path("host.key"), "-out", path("host.csr")],
+                ["x509", "-req", "-in", path("host.csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
+                 "-CAcreateserial", "-days", "2", "-out", path("host.pem"), "-extfile", path("names")]):
+            subprocess.run(["openssl", *command], check=True, capture_output=True)
+        return [f"cluster.tls.certificate={path('host.pem')}", f"cluster.tls.key={path('host.key')}",
+                f"cluster.tls.authority={path('ca.pem')}"]
+
+    def write_file(self, name, text):
+        with open(self.space.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def test_tls_changes_no_bit(self):
+        self.begin("train.max_steps=50", "train.epochs=100000", *self.certificates())
+        report = self.finish()
+        self.assertEqual(report["steps"], 50)
+        self.has_the_bits_of_one_host(report)
+
+    def test_a_certificate_for_another_host_ends_the_job_by_name(self):
+        self.begin("train.max_steps=50", *self.certificates(NAMES[:3]))
+        self.wait_for_end()
+        self.assertNotEqual(self.process.returncode, 0)
+        self.assertRegex(self.text("err.txt"), r"Unauthenticated: .*joining server 3 \(elm:\d+\): TLS handshake: .*"
+                                               r"subject alternative name elm, found: hostname mismatch")
+
+    def test_files_of_tls_that_do_not_belong_together_end_the_job_by_name(self):
+        overrides = self.certificates()
+        overrides[1] = f"cluster.tls.key={self.space.path('ca.key')}"
+        self.begin("train.max_steps=50", *overrides)
+        self.wait_for_end()
+        self.assertNotEqual(self.process.returncode, 0)
+        self.assertIn(f'cluster.tls.key "{self.space.path("ca.key")}"', self.text("err.txt"))
 
     def test_losses_delays_and_reordering_do_not_change_the_bits(self):
         self.hosts.lose_packets()

@@ -31,7 +31,8 @@ struct OwnerRequest {
   std::vector<TablePush> pushes;
   bool as_pulled = false;  // the keys of a push are those of the worker's pull of its step
   // Of a training pull: told once, ahead of `done`, that some rows are filled already: by pull, their positions,
-  // ascending. Returns the bytes that it sent beyond bytes_out. On the owner thread; must not block. Null: nobody cares.
+  // ascending. Returns the bytes that it sent beyond bytes_out. On the owner thread; must not block. Null: nobody
+  // cares.
   std::function<int64_t(std::span<const std::vector<uint32_t>>)> on_early;
   std::string folder;
   std::vector<DataFile> files;

@@ -245,9 +245,9 @@ void CheckTables(const Job& job, JobErrors* errors) {
     }
     CheckTableLimits(job, i, errors);
     if (job.tables(i).async() && job.tables(i).staleness() > 0) {
-      errors->Add(fmt::format("tables[{}].async", i),
-                  fmt::format("is true and its staleness is {}: expected one of the two modes",
-                              job.tables(i).staleness()));
+      errors->Add(
+          fmt::format("tables[{}].async", i),
+          fmt::format("is true and its staleness is {}: expected one of the two modes", job.tables(i).staleness()));
     }
     if (names.insert(job.tables(i).name()).second) continue;
     errors->Add(fmt::format("tables[{}].name", i),
@@ -261,8 +261,8 @@ void CheckCluster(const ClusterConfig& cluster, JobErrors* errors) {
     errors->Add("cluster.virtual_shards", fmt::format("is {}, expected a power of two", shards));
   }
   if (cluster.async() && cluster.staleness() > 0) {
-    errors->Add("cluster.async", fmt::format("is true and cluster.staleness is {}: expected one of the two modes",
-                                             cluster.staleness()));
+    errors->Add("cluster.async",
+                fmt::format("is true and cluster.staleness is {}: expected one of the two modes", cluster.staleness()));
   }
 }
 

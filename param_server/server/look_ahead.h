@@ -27,7 +27,7 @@ class OwedKeys {
  private:
   struct Entry {
     uint64_t key = 0;
-    uint64_t steps = 0;  // bit step % 64, of steps within 32 of last_step
+    uint64_t steps = 0;     // bit step % 64, of steps within 32 of last_step
     int64_t last_step = 0;  // 0: empty
   };
 
@@ -42,8 +42,8 @@ class OwedKeys {
 // Over all tables and workers of one server. One thread.
 class LookAhead {
  public:
-  // tables: whether each can be looked ahead in: synchronous, and without limits, which may drop rows or refuse them for
-  // the sake of others.
+  // tables: whether each can be looked ahead in: synchronous, and without limits, which may drop rows or refuse them
+  // for the sake of others.
   LookAhead(int num_workers, std::vector<bool> tables);
 
   bool table(int index) const { return tables_[index]; }
@@ -58,8 +58,8 @@ class LookAhead {
   // Appends the positions of a pull's keys whose rows nobody will change before `step`. IsKnown(step) must hold.
   void FindFree(int64_t step, int64_t applied, const TablePull& pull, std::vector<uint32_t>* free);
 
-  // Rows have been given ahead on the word that workers push what they pulled: FailedPrecondition for a push that breaks
-  // it.
+  // Rows have been given ahead on the word that workers push what they pulled: FailedPrecondition for a push that
+  // breaks it.
   Status CheckPush(const OwnerRequest& push) const;
 
  private:

@@ -29,8 +29,8 @@ struct OwnerOptions {
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
   RowFiles* row_files = nullptr;  // outlives the owner
-  bool look_ahead = true;  // docs/consistency.md
-  Trace* trace = nullptr;  // outlives the owner; null: none is kept
+  bool look_ahead = true;         // docs/consistency.md
+  Trace* trace = nullptr;         // outlives the owner; null: none is kept
   // Whose thread owns the rows; outlives the owner. Null: a thread of the owner's.
   Transport* runs_on = nullptr;
 };

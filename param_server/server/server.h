@@ -32,8 +32,8 @@ struct ServerOptions {
   int virtual_shards = 1024;
   std::vector<TableSpec> tables;
   RowFiles* row_files = nullptr;  // outlives the server
-  bool look_ahead = true;  // docs/consistency.md
-  Trace* trace = nullptr;  // outlives the server; null: none is kept
+  bool look_ahead = true;         // docs/consistency.md
+  Trace* trace = nullptr;         // outlives the server; null: none is kept
   // Between hosts; null: frames travel as they are.
   std::shared_ptr<const TlsCredentials> tls;
   // Of this server alone; null: sockets.

@@ -58,8 +58,8 @@ Status Sessions::OnPull(const SessionPtr& session, const FrameHeader& header, Bu
   request.bytes_in = static_cast<int64_t>(kFrameHeaderBytes + keys->payload.size());
   request.bytes_out = static_cast<int64_t>(kFrameHeaderBytes + rows_bytes);
   if (pull.kind == PullKind::kTraining) {
-    request.on_early = [link = worker.link, reply, id = header.request_id](
-                           std::span<const std::vector<uint32_t>> positions) {
+    request.on_early = [link = worker.link, reply,
+                        id = header.request_id](std::span<const std::vector<uint32_t>> positions) {
       Buffer early = reply->TakeEarly(positions);
       const size_t bitmap_bytes = reply->early_bitmap_bytes();
       link->link.Send(MessageType::kEarlyRows, id, 0, std::move(early));

@@ -2,14 +2,14 @@
 // at a time, and what comes next is a function of the seed alone.
 #pragma once
 
+#include <ucontext.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <queue>
-#include <semaphore>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,18 +46,22 @@ class SimulatedTime : public Clock {
     events_.push({std::max(time_ns, now_ns_), next_event_++, std::move(event)});
   }
 
-  // A rank's main function, on a thread of its own, which runs while the others stand still.
+  // A rank's main function, on a stack of its own: all ranks share the thread, for a change of threads at each turn
+  // would take most of the time.
   void AddRank(std::string name, std::function<void()> body) {
     auto rank = std::make_unique<Rank>();
-    Rank* self = rank.get();
-    self->name = std::move(name);
+    rank->name = std::move(name);
+    rank->body = std::move(body);
+    rank->stack = std::make_unique_for_overwrite<char[]>(kStackBytes);
+    CHECK_EQ(getcontext(&rank->context), 0);
+    rank->context.uc_stack.ss_sp = rank->stack.get();
+    rank->context.uc_stack.ss_size = kStackBytes;
+    rank->context.uc_link = &main_;
+    // A context takes integers.
+    const auto self = reinterpret_cast<uintptr_t>(rank.get());
+    makecontext(&rank->context, reinterpret_cast<void (*)()>(&RunRank), 2, static_cast<unsigned>(self >> 32),
+                static_cast<unsigned>(self));
     ranks_.push_back(std::move(rank));
-    self->thread = std::thread([this, self, body = std::move(body)] {
-      self->turn.acquire();
-      body();
-      self->ended = true;
-      main_turn_.release();
-    });
   }
 
   // Of a rank: stands still until a time, or, if `activity` is not null, until that number has changed.
@@ -67,8 +71,7 @@ class SimulatedTime : public Clock {
     self->until_ns = until_ns;
     self->activity = activity;
     self->activity_seen = activity == nullptr ? 0 : *activity;
-    main_turn_.release();
-    self->turn.acquire();
+    CHECK_EQ(swapcontext(&self->context, &main_), 0);
   }
 
   // Runs until all ranks have ended; false if that takes longer than the virtual time or the events allow.
@@ -90,9 +93,7 @@ class SimulatedTime : public Clock {
       }
       Resume();
     }
-    for (const auto& rank : ranks_) {
-      if (rank->thread.joinable()) rank->thread.join();
-    }
+    for (const auto& rank : ranks_) rank->stack.reset();
     return true;
   }
   std::string Unended() const {
@@ -115,13 +116,22 @@ class SimulatedTime : public Clock {
   };
   struct Rank {
     std::string name;
-    std::thread thread;
-    std::binary_semaphore turn{0};
+    std::function<void()> body;
+    std::unique_ptr<char[]> stack;
+    ucontext_t context{};
     bool ended = false;
     int64_t until_ns = 0;
     const uint64_t* activity = nullptr;
     uint64_t activity_seen = 0;
   };
+
+  static constexpr size_t kStackBytes = 256 << 10;
+
+  static void RunRank(unsigned high, unsigned low) {
+    auto* self = reinterpret_cast<Rank*>(uintptr_t{high} << 32 | low);
+    self->body();
+    self->ended = true;
+  }
 
   bool AllEnded() const {
     for (const auto& rank : ranks_) {
@@ -136,8 +146,7 @@ class SimulatedTime : public Clock {
       const bool stirred = rank.activity != nullptr && *rank.activity != rank.activity_seen;
       if (rank.ended || (rank.until_ns > now_ns_ && !stirred)) continue;
       running_ = ranks_[i].get();
-      running_->turn.release();
-      main_turn_.acquire();
+      CHECK_EQ(swapcontext(&main_, &running_->context), 0);
       running_ = nullptr;
     }
   }
@@ -150,7 +159,7 @@ class SimulatedTime : public Clock {
   std::priority_queue<Event> events_;
   std::vector<std::unique_ptr<Rank>> ranks_;
   Rank* running_ = nullptr;
-  std::binary_semaphore main_turn_{0};
+  ucontext_t main_{};
 };
 
 }  // namespace weir::testing

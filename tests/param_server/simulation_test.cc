@@ -461,7 +461,7 @@ int64_t FromEnvironment(const char* name, int64_t otherwise) {
   return text == nullptr ? otherwise : std::atoll(text);
 }
 
-// A quarter of the seeds each, so that CTest runs them side by side.
+// A quarter of the seeds each: one that fails for good leaves the others to run.
 void RunSeeds(int quarter) {
   if (FromEnvironment("WEIR_SIMULATION_LOG", 0) == 0)
     FLAGS_minloglevel = google::GLOG_FATAL;  // broken connections are what this is about

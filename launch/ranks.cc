@@ -276,8 +276,13 @@ Status Ranks::RunWorker(const Job& job, int workers, RemoteStoreOptions options,
   options.on_failure = [this](const Status& status) { Fail(status); };
   WEIR_ASSIGN_OR_RETURN(auto store, RemoteStore::Connect(std::move(options)));
 
-  WEIR_RETURN_IF_ERROR(worker_main(dense.MakeWorker(job, store.get(), collective.get(), trace()),
-                                   [&](const char* what, int64_t number) { watchdog.Mark(what, number); }));
+  const Status done = worker_main(dense.MakeWorker(job, store.get(), collective.get(), trace()),
+                                  [&](const char* what, int64_t number) { watchdog.Mark(what, number); });
+  if (!done.ok()) {
+    // Before connections close: others would take that for this rank's death, and end the job without its reason.
+    Say(done);
+    return done;
+  }
 
   // Nobody leaves while another still needs rows; then worker 0 ends the servers.
   WEIR_RETURN_IF_ERROR(collective->Barrier());
@@ -317,6 +322,11 @@ void Ranks::Print(const Status& status) const {
   std::cerr << fmt::format("{}: {}\n", name, status.ToString()) << std::flush;
 }
 
+void Ranks::Say(const Status& status) {
+  if (std::exchange(said_, true)) return;
+  if (reported_by_ < 0 || reported_by_ == rank()) Print(status);
+}
+
 void Ranks::Fail(const Status& status) const {
   Print(status);
   MpiWorld::Abort(1);
@@ -327,7 +337,7 @@ int Ranks::Finish(const Status& status) {
   if (ended.ok() && world_) ended = world_->Finish();
   if (ended.ok()) return 0;
   const bool all_know = reported_by_ >= 0;
-  if (!all_know || reported_by_ == rank()) Print(ended);
+  Say(ended);
   if (world_ && !(all_know && world_->Finish().ok())) MpiWorld::Abort(1);
   return 1;
 }

@@ -70,6 +70,8 @@ class Ranks {
   Status Shared(const Status& status, int origin);
 
   void Print(const Status& status) const;
+  // Prints this rank's error, once, unless another rank will.
+  void Say(const Status& status);
   // Any thread: ends all ranks of the job, saying why.
   [[noreturn]] void Fail(const Status& status) const;
 
@@ -78,6 +80,7 @@ class Ranks {
   std::unique_ptr<RankTrace> trace_;  // null without train.trace
   std::string role_ = "the only process";
   int reported_by_ = -1;  // the rank that reports an error which all know
+  bool said_ = false;     // this rank's error
 };
 
 }  // namespace weir

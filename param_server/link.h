@@ -48,7 +48,6 @@ class Link {
 
   uint64_t received() const { return received_; }
   uint64_t sent() const;
-  // For tests.
   size_t frames_kept() const;
 
  private:

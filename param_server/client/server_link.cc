@@ -146,8 +146,9 @@ void ServerLink::OnChannelClosed(const Status& reason) {
 }
 
 void ServerLink::OnBreak(const Status& reason) {
-  broken_ns_ = Now();
-  if (std::exchange(received_at_break_, link_.received()) != link_.received()) breaks_ = 0;
+  const int64_t since_ns = Now() - std::exchange(broken_ns_, Now());
+  const bool heard = std::exchange(received_at_break_, link_.received()) != link_.received();
+  if (heard || since_ns > options_.silence_ns) breaks_ = 0;
   if (++breaks_ > kBreaksMax) return Close(reason.Wrap(fmt::format("{} connections in a row broke", breaks_)));
   LOG(WARNING) << fmt::format("{}: {}; connecting again (cluster.silence_s is {:g})", options_.name, reason.ToString(),
                               Seconds(options_.silence_ns));

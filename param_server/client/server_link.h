@@ -82,7 +82,7 @@ class ServerLink {
   int64_t refused_ns_ = 0;    // since when its port refuses; 0: it does not
   int64_t broken_ns_ = 0;     // when the last connection broke
   int closed_greetings_ = 0;  // in a row
-  int breaks_ = 0;            // in a row, without a frame of the server between
+  int breaks_ = 0;            // in a row, each within `silence` of the last, without a frame of the server between
   uint64_t received_at_break_ = 0;
   Status last_trouble_;
 };

@@ -171,6 +171,18 @@ inline std::vector<TableSpec> TestTables() {
   return tables;
 }
 
+// One table, dim 1, SGD of rate 1 on weights that begin at 0: a weight is minus the sum of its gradients, exactly, if
+// these are small integers, in any order.
+inline std::vector<TableSpec> SumTable() {
+  std::vector<TableSpec> tables(1);
+  tables[0].name = "sum";
+  tables[0].optimizer.mutable_sgd();
+  tables[0].optimizer.set_learning_rate(1);
+  tables[0].initializer.mutable_constant()->set_value(0);
+  tables[0].layout = MakeRowLayout(1, tables[0].optimizer);
+  return tables;
+}
+
 // The keys and gradients of one worker's step: a function of (seed, step, worker). Now and then empty, as a whole or in
 // a table; extreme keys among them.
 struct StepData {

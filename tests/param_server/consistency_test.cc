@@ -11,18 +11,6 @@
 namespace weir::testing {
 namespace {
 
-// One table, dim 1, SGD of rate 1 on weights that begin at 0: a weight is minus the sum of its gradients, exactly, if
-// these are small integers, in any order.
-std::vector<TableSpec> SumTable() {
-  std::vector<TableSpec> tables(1);
-  tables[0].name = "sum";
-  tables[0].optimizer.mutable_sgd();
-  tables[0].optimizer.set_learning_rate(1);
-  tables[0].initializer.mutable_constant()->set_value(0);
-  tables[0].layout = MakeRowLayout(1, tables[0].optimizer);
-  return tables;
-}
-
 class ConsistencyTest : public ::testing::Test {
  protected:
   std::unique_ptr<Cluster> MakeCluster(int num_servers, int num_workers, Consistency consistency,

@@ -254,16 +254,6 @@ TEST_P(HotRowsBitsTest, SynchronousTrainingAndEvaluationAreThoseWithoutCopiesAnd
 // 0: a server beside each worker, whose rows do not travel and are not kept.
 INSTANTIATE_TEST_SUITE_P(Servers, HotRowsBitsTest, ::testing::Values(1, 3, 0));
 
-std::vector<TableSpec> SumTable() {
-  std::vector<TableSpec> tables(1);
-  tables[0].name = "sum";
-  tables[0].optimizer.mutable_sgd();
-  tables[0].optimizer.set_learning_rate(1);
-  tables[0].initializer.mutable_constant()->set_value(0);
-  tables[0].layout = MakeRowLayout(1, tables[0].optimizer);
-  return tables;
-}
-
 // Alone, a worker sees exactly the steps before the one with which its copy came.
 TEST(HotRowsAgeTest, ACopyIsReadForItsAgeAndThenAskedForAgain) {
   Cluster cluster(1, 1, nullptr, 10, /*tcp_only=*/false, SumTable(), {.async = true}, true, nullptr,

@@ -59,41 +59,46 @@ TEST(ReconnectTest, ConnectionsThatBreakAtAnyByteChangeNoBit) {
   }
 }
 
+// The only worker of a job, whose way to the server is the relay, after its first step.
+std::unique_ptr<RemoteStore> TrainFirstStep(const Cluster& cluster, const CuttingRelay& relay) {
+  RemoteStoreOptions options = cluster.StoreOptions(0);
+  options.servers = {Through(relay)};
+  auto store = RemoteStore::Connect(options);
+  EXPECT_TRUE(store.ok()) << store.status().ToString();
+  if (!store.ok()) return nullptr;
+  EXPECT_TRUE(RunStep(store->get(), 5, 1, 0).ok());
+  return std::move(*store);
+}
+
 TEST(ReconnectTest, AStalledConnectionIsGivenUpForAnother) {
   Cluster cluster(1, 1, nullptr, /*silence_s=*/2);
   CuttingRelay stalled(cluster.address(0).port, 0);
-  RemoteStoreOptions options = cluster.StoreOptions(0);
-  options.servers = {Through(stalled)};
-  auto store = RemoteStore::Connect(options);
-  ASSERT_TRUE(store.ok()) << store.status().ToString();
-  ASSERT_TRUE(RunStep(store->get(), 5, 1, 0).ok());
+  const auto store = TrainFirstStep(cluster, stalled);
+  ASSERT_TRUE(store);
   stalled.Hold(true);
   std::thread release([&] {
     SystemClock().SleepNanos(1300 * kNanosPerMilli);
     stalled.Hold(false);
   });
   for (int64_t step = 2; step <= 5; ++step) {
-    const Status status = RunStep(store->get(), 5, step, 0);
+    const Status status = RunStep(store.get(), 5, step, 0);
     EXPECT_TRUE(status.ok()) << status.ToString();
   }
   release.join();
   EXPECT_GE(stalled.connections(), 2);
-  EXPECT_TRUE((*store)->Drain(5).ok());
-  EXPECT_TRUE((*store)->Shutdown().ok());
+  EXPECT_TRUE(store->Drain(5).ok());
+  EXPECT_TRUE(store->Shutdown().ok());
 }
 
 TEST(ReconnectTest, AWayThatIsCutForGoodEndsTheJobOnBothSidesByName) {
   Cluster cluster(1, 1, nullptr, /*silence_s=*/2);
   CuttingRelay relay(cluster.address(0).port, 0);
-  RemoteStoreOptions options = cluster.StoreOptions(0);
-  options.servers = {Through(relay)};
-  auto store = RemoteStore::Connect(options);
-  ASSERT_TRUE(store.ok()) << store.status().ToString();
-  ASSERT_TRUE(RunStep(store->get(), 5, 1, 0).ok());
-  ASSERT_TRUE((*store)->Drain(1).ok());
+  const auto store = TrainFirstStep(cluster, relay);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE(store->Drain(1).ok());
   relay.CutForGood();
   const int64_t start_ns = SystemClock().SteadyNanos();
-  const Status status = (*store)->Drain(2);
+  const Status status = store->Drain(2);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable);
   EXPECT_THAT(status.message(), AllOf(HasSubstr(fmt::format("server 0 (127.0.0.1:{})", relay.port())),
                                       HasSubstr("nothing heard for"), HasSubstr("at step 1")));

@@ -15,7 +15,7 @@
 #include <glog/logging.h>
 #include <gtest/gtest.h>
 
-#include "tests/param_server/cluster.h"
+#include "tests/param_server/simulated_job.h"
 #include "tests/param_server/simulated_network.h"
 
 namespace weir::testing {
@@ -27,147 +27,10 @@ constexpr int64_t kProgressNanos = 20 * kNanosPerSecond;
 constexpr int64_t kAttemptNanosMax = 120 * kNanosPerSecond;
 constexpr int64_t kEventsMax = 200'000;
 constexpr int kAttemptsMax = 8;
-
-// What a seed makes of a job.
-struct Plan {
-  uint64_t seed = 0;
-  int workers = 1;
-  int servers = 1;
-  int64_t steps = 6;
-  int64_t commit_every = 0;
-  int ahead = 1;  // pulls under way while a step is computed
-  Consistency consistency;
-  bool mixed = false;  // only table 1 has it, the others are synchronous
-  int hot_rows = 0;    // with them each commit evaluates
-  NetworkFaults faults;
-
-  Consistency Of(size_t table) const { return mixed && table != 1 ? Consistency() : consistency; }
-  // Long ones end the first attempt; the job then starts again from its last commit.
-  enum Trouble { kNone, kShortPartition, kLongPartition, kWorkerDies, kServerDies } trouble = kNone;
-  int64_t trouble_ns = 0;
-
-  bool may_fail() const { return trouble == kLongPartition || trouble == kWorkerDies || trouble == kServerDies; }
-  std::string ToString() const {
-    return fmt::format(
-        "seed {}: {} workers, {} servers, {} steps, staleness {}, async {}, mixed {}, hot {}, ahead {}, drop {}, twice "
-        "{}, reorder {}, "
-        "damage {}, break {}, trouble {} at {} ms",
-        seed, workers, servers, steps, consistency.staleness, consistency.async, mixed, hot_rows, ahead, faults.drop,
-        faults.twice, faults.reorder, faults.damage, faults.break_connection, static_cast<int>(trouble),
-        trouble_ns / kNanosPerMilli);
-  }
-};
-
-Plan MakePlan(uint64_t seed) {
-  uint64_t draw = 0;
-  const auto next = [&](uint64_t bound) {
-    return static_cast<int64_t>(BoundedIndex(RandomBits(seed, RandomPurpose::kSampling, 97, draw++), bound));
-  };
-  Plan plan;
-  plan.seed = seed;
-  plan.workers = static_cast<int>(1 + next(3));
-  plan.servers = static_cast<int>(1 + next(3));
-  plan.steps = 4 + next(6);
-  plan.commit_every = next(2) == 0 ? 0 : 2 + next(3);
-  if (next(3) == 0) plan.consistency.staleness = static_cast<int>(1 + next(3));
-  if (plan.consistency.staleness == 0 && next(5) == 0) plan.consistency.async = true;
-  plan.mixed = next(3) == 0;
-  plan.ahead = static_cast<int>(1 + next(3));
-  const double rates[] = {0, 0.01, 0.03};
-  plan.faults.drop = rates[next(3)];
-  plan.faults.twice = rates[next(3)];
-  plan.faults.reorder = rates[next(3)];
-  plan.faults.damage = rates[next(3)] / 2;
-  plan.faults.break_connection = rates[next(3)] / 2;
-  plan.faults.latency_max_ns = next(2) == 0 ? kNanosPerMilli : 30 * kNanosPerMilli;
-  const Plan::Trouble troubles[] = {Plan::kNone,          Plan::kNone,       Plan::kShortPartition,
-                                    Plan::kLongPartition, Plan::kWorkerDies, Plan::kServerDies};
-  plan.trouble = troubles[next(6)];
-  plan.trouble_ns = kNanosPerSecond + next(400) * kNanosPerMilli;
-  if (next(2) == 0) plan.hot_rows = static_cast<int>(1 + next(12));
-  return plan;
-}
-
-// In synchronous mode the bits of every row at every step are held to one process; in the others, where the order of
-// pushes is open, gradients are small integers and rows their exact sums.
-std::vector<TableSpec> PlanTables(const Plan& plan) {
-  std::vector<TableSpec> tables = TestTables();
-  for (size_t t = 0; t < tables.size(); ++t) {
-    TableSpec& table = tables[t];
-    table.consistency = plan.Of(t);
-    if (table.consistency.synchronous()) continue;
-    table.optimizer.Clear();
-    table.optimizer.mutable_sgd();
-    table.optimizer.set_learning_rate(1);
-    table.initializer.mutable_constant()->set_value(0);
-    table.layout = MakeRowLayout(table.layout.dim, table.optimizer);
-  }
-  return tables;
-}
-
-std::unique_ptr<StepData> MakeData(const Plan& plan, int64_t step, int worker, std::span<const TableSpec> tables) {
-  auto data = std::make_unique<StepData>(plan.seed, step, worker, tables, 12);
-  for (size_t t = 0; t < tables.size(); ++t) {
-    if (plan.Of(t).synchronous()) continue;
-    for (float& gradient : data->gradients[t]) gradient = static_cast<float>(static_cast<int>(gradient * 16));
-  }
-  return data;
-}
-
-// Of a few keys, which come again.
 constexpr int kEvaluations = 5;
-std::unique_ptr<StepData> MakeEvaluation(const Plan& plan, int64_t step, int worker, int batch,
-                                         std::span<const TableSpec> tables) {
-  return MakeData(plan, step + batch % 2, worker, tables);
-}
-
-// What one process makes of the job.
-class Oracle {
- public:
-  Oracle(const Plan& plan, std::span<const TableSpec> tables)
-      : plan_(plan), specs_(tables.begin(), tables.end()), tables_(specs_, kShards) {}
-
-  // Rows as the pulls of step `step` read them, by worker.
-  void AdvanceTo(int64_t step) {
-    while (applied_ < step - 1) {
-      ++applied_;
-      std::vector<std::unique_ptr<StepData>> data;
-      std::vector<std::vector<TablePush>> pushes;
-      for (int w = 0; w < plan_.workers; ++w) {
-        data.push_back(MakeData(plan_, applied_, w, specs_));
-        std::erase_if(data.back()->pushes, [](const TablePush& push) { return push.keys.empty(); });
-        pushes.push_back(data.back()->pushes);
-      }
-      CHECK(tables_.Apply(applied_, pushes).ok());
-    }
-  }
-  std::vector<std::vector<float>> Rows(int64_t step, int worker) {
-    auto data = MakeData(plan_, step, worker, specs_);
-    for (const TablePull& pull : data->pulls) {
-      CHECK(tables_.Pull(step, PullKind::kTraining, pull.table, pull.keys, pull.rows).ok());
-    }
-    return data->rows;
-  }
-  // And as one of its evaluation pulls reads them.
-  std::vector<std::vector<float>> Evaluated(int64_t step, int worker, int batch) {
-    auto data = MakeEvaluation(plan_, step, worker, batch, specs_);
-    for (const TablePull& pull : data->pulls) {
-      CHECK(tables_.Pull(step, PullKind::kEvaluation, pull.table, pull.keys, pull.rows).ok());
-    }
-    return data->rows;
-  }
-  SavedRows AllRows() {
-    MemoryRowFiles files;
-    CHECK(files.Write(tables_, {0, kShards}, "all", "oracle", [] {}).ok());
-    return files.Rows("all");
-  }
-
- private:
-  const Plan& plan_;
-  const std::vector<TableSpec> specs_;
-  TableSet tables_;
-  int64_t applied_ = 0;
-};
+// The longest that a call of the store may take: what it waits for must make progress, and the last to learn of a
+// failure hears of it from a server that was not heard for `silence` itself.
+constexpr int64_t kCallNanosMax = kProgressNanos + kSilenceNanos + 2 * kNanosPerSecond;
 
 // A job that is started, and started again, until it is done.
 class Simulation {
@@ -206,6 +69,7 @@ class Simulation {
   }
   int64_t events() const { return time_.events_run(); }
   int64_t keys_from_cache() const { return keys_from_cache_; }
+  int64_t longest_call_ns() const { return longest_call_ns_; }
 
  private:
   struct Attempt {
@@ -324,6 +188,19 @@ class Simulation {
     return Status();
   }
 
+  // What the call returns; wrong if it waited past its deadline.
+  template <class Call>
+  auto InTime(const char* name, const Call& call) {
+    const int64_t begin_ns = time_.SteadyNanos();
+    auto result = call();
+    const int64_t took_ns = time_.SteadyNanos() - begin_ns;
+    longest_call_ns_ = std::max(longest_call_ns_, took_ns);
+    if (took_ns > kCallNanosMax) {
+      Wrong(fmt::format("{} took {:.1f} s", name, static_cast<double>(took_ns) / kNanosPerSecond));
+    }
+    return result;
+  }
+
   Status RunWorker(Attempt* attempt, int worker, const JobToken& token) {
     RemoteStoreOptions options = TestStoreOptions(worker, plan_.workers, attempt->addresses);
     options.token = token;
@@ -333,12 +210,12 @@ class Simulation {
     options.clock = &time_;
     options.hot_rows = {.rows_max = plan_.hot_rows, .age_steps = 2, .window_pulls = 2};
     options.transport = attempt->worker_transports[worker];
-    auto connected = RemoteStore::Connect(options);
+    auto connected = InTime("Connect", [&] { return RemoteStore::Connect(options); });
     if (!connected.ok()) return connected.status();
     RemoteStore* store = connected->get();
     Status status = Train(attempt, worker, store);
     if (status.ok()) status = Barrier(attempt, worker);
-    if (status.ok() && worker == 0) status = store->Shutdown();
+    if (status.ok() && worker == 0) status = InTime("Shutdown", [&] { return store->Shutdown(); });
     if (!status.ok()) {
       store->Abort(status);
     } else if (worker != 0) {
@@ -350,7 +227,10 @@ class Simulation {
 
   Status Train(Attempt* attempt, int worker, RemoteStore* store) {
     if (attempt->begin_step > 0) {
-      if (worker == 0) WEIR_RETURN_IF_ERROR(store->Load(attempt->begin_step, committed_, files_.FilesOf(committed_)));
+      if (worker == 0) {
+        WEIR_RETURN_IF_ERROR(
+            InTime("Load", [&] { return store->Load(attempt->begin_step, committed_, files_.FilesOf(committed_)); }));
+      }
       WEIR_RETURN_IF_ERROR(Barrier(attempt, worker));
     }
     std::map<int64_t, std::pair<std::unique_ptr<StepData>, PullTicket>> ahead;
@@ -358,35 +238,37 @@ class Simulation {
     for (int64_t step = next; step <= plan_.steps; ++step) {
       for (; next <= std::min(step + plan_.ahead, plan_.steps); ++next) {
         auto data = MakeData(plan_, next, worker, tables_);
-        WEIR_ASSIGN_OR_RETURN(const PullTicket ticket, store->StartPull(next, PullKind::kTraining, data->pulls));
+        WEIR_ASSIGN_OR_RETURN(const PullTicket ticket, InTime("StartPull", [&] {
+                                return store->StartPull(next, PullKind::kTraining, data->pulls);
+                              }));
         ahead[next] = {std::move(data), ticket};
       }
       const auto& [data, ticket] = ahead[step];
-      WEIR_RETURN_IF_ERROR(store->FinishPull(ticket));
+      WEIR_RETURN_IF_ERROR(InTime("FinishPull", [&] { return store->FinishPull(ticket); }));
       for (size_t t = 0; t < tables_.size(); ++t) {
         if (!plan_.Of(t).synchronous() || data->rows[t] == expected_[{step, worker}][t]) continue;
         Wrong(fmt::format("worker {} read other rows of table {} at step {}", worker, t, step));
       }
       time_.SleepNanos(static_cast<int64_t>(time_.Random(100)) * kNanosPerMilli);
-      WEIR_RETURN_IF_ERROR(store->Push(step, data->pushes));
+      WEIR_RETURN_IF_ERROR(InTime("Push", [&] { return store->Push(step, data->pushes); }));
       ahead.erase(step);
       if (plan_.commit_every > 0 && step % plan_.commit_every == 0)
         WEIR_RETURN_IF_ERROR(Commit(attempt, worker, store, step));
     }
-    WEIR_RETURN_IF_ERROR(store->Drain(plan_.steps));
+    WEIR_RETURN_IF_ERROR(InTime("Drain", [&] { return store->Drain(plan_.steps); }));
     WEIR_RETURN_IF_ERROR(Commit(attempt, worker, store, plan_.steps));
     if (plan_.hot_rows == 0) return Status();
-    WEIR_ASSIGN_OR_RETURN(const StoreStats stats, store->Stats());
+    WEIR_ASSIGN_OR_RETURN(const StoreStats stats, InTime("Stats", [&] { return store->Stats(); }));
     keys_from_cache_ += stats.keys_from_cache;
     return Status();
   }
 
   Status Commit(Attempt* attempt, int worker, RemoteStore* store, int64_t step) {
-    WEIR_RETURN_IF_ERROR(store->Drain(step));
+    WEIR_RETURN_IF_ERROR(InTime("Drain", [&] { return store->Drain(step); }));
     WEIR_RETURN_IF_ERROR(Barrier(attempt, worker));
     if (worker == 0) {
       const std::string folder = fmt::format("step-{}-{}", step, commits_++);
-      WEIR_RETURN_IF_ERROR(store->Save(step, folder).status());
+      WEIR_RETURN_IF_ERROR(InTime("Save", [&] { return store->Save(step, folder).status(); }));
       committed_step_ = step;
       committed_ = folder;
     }
@@ -399,7 +281,7 @@ class Simulation {
   Status Evaluate(int worker, RemoteStore* store, int64_t step) {
     for (int batch = 0; batch < kEvaluations; ++batch) {
       auto data = MakeEvaluation(plan_, step, worker, batch, tables_);
-      WEIR_RETURN_IF_ERROR(store->Pull(step, PullKind::kEvaluation, data->pulls));
+      WEIR_RETURN_IF_ERROR(InTime("Pull", [&] { return store->Pull(step, PullKind::kEvaluation, data->pulls); }));
       if (data->rows != evaluated_[{step, worker, batch % 2}]) {
         Wrong(fmt::format("worker {} read other rows in evaluation {} after step {}", worker, batch, step - 1));
       }
@@ -440,6 +322,7 @@ class Simulation {
   std::map<std::pair<int64_t, int>, std::vector<std::vector<float>>> expected_;         // rows by (step, worker)
   std::map<std::tuple<int64_t, int, int>, std::vector<std::vector<float>>> evaluated_;  // by (step, worker, batch)
   int64_t keys_from_cache_ = 0;
+  int64_t longest_call_ns_ = 0;
   int64_t committed_step_ = 0;
   std::string committed_;
   int commits_ = 0;
@@ -467,17 +350,19 @@ void RunSeeds(int quarter) {
     FLAGS_minloglevel = google::GLOG_FATAL;  // broken connections are what this is about
   const int64_t seeds = FromEnvironment("WEIR_SIMULATION_SEEDS", kSeeds);
   const int64_t first = FromEnvironment("WEIR_SIMULATION_FIRST", 1);
-  int64_t events = 0, failed = 0, keys_from_cache = 0;
+  int64_t events = 0, failed = 0, keys_from_cache = 0, longest_call_ns = 0;
   for (int64_t seed = first + quarter; seed < first + seeds; seed += 4) {
     const Plan plan = MakePlan(seed);
     Simulation simulation(plan);
     const std::string wrong = simulation.Run();
     events += simulation.events();
     keys_from_cache += simulation.keys_from_cache();
+    longest_call_ns = std::max(longest_call_ns, simulation.longest_call_ns());
     if (!wrong.empty()) ADD_FAILURE() << plan.ToString() << ": " << wrong;
     if (!wrong.empty() && ++failed >= 10) break;
   }
-  std::printf("%ld events, %ld keys from the cache\n", static_cast<long>(events), static_cast<long>(keys_from_cache));
+  fmt::print("{} events, {} keys from the cache, longest call {:.1f} s\n", events, keys_from_cache,
+             static_cast<double>(longest_call_ns) / kNanosPerSecond);
   // A few seeds may have none.
   if (seeds >= 100) {
     EXPECT_GT(keys_from_cache, seeds);

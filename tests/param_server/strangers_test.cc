@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/param_server/cluster.h"
+#include "tests/param_server/one_worker_job.h"
 
 namespace weir::testing {
 namespace {
@@ -12,31 +13,14 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// A job of one worker and one server that trains while each test does its worst.
-class StrangersTest : public ::testing::Test {
+class StrangersTest : public OneWorkerJobTest {
  protected:
-  StrangersTest() : cluster_(1, 1, &files_), store_(cluster_.Connect(0)) { RunSteps(3); }
-  ~StrangersTest() override {
-    if (!store_) return;
-    RunSteps(3);
-    EXPECT_TRUE(store_->Drain(step_).ok());
-    EXPECT_TRUE(store_->Shutdown().ok());
-    store_.reset();
-    const Status status = cluster_.server(0).Wait();
-    EXPECT_TRUE(status.ok()) << status.ToString();
-  }
-  void RunSteps(int steps) {
-    for (int i = 0; i < steps; ++i) {
-      const Status status = RunStep(store_.get(), 5, ++step_, 0);
-      ASSERT_TRUE(status.ok()) << status.ToString();
-    }
-  }
+  StrangersTest() : cluster_(1, 1, &files_) { Begin(cluster_); }
+  ~StrangersTest() override { End(&cluster_); }
   int port() const { return cluster_.address(0).port; }
 
   MemoryRowFiles files_;
   Cluster cluster_;
-  std::unique_ptr<RemoteStore> store_;
-  int64_t step_ = 0;
 };
 
 TEST_F(StrangersTest, GarbageIsDropped) {

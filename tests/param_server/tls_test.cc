@@ -13,6 +13,7 @@
 #include "tests/param_server/certificates.h"
 #include "tests/param_server/cluster.h"
 #include "tests/param_server/cutting_relay.h"
+#include "tests/param_server/one_worker_job.h"
 
 namespace weir::testing {
 namespace {
@@ -160,25 +161,11 @@ class TlsStranger {
   int fd_ = -1;
 };
 
-// A job of one worker and one server that trains over TLS while each test does its worst.
-class TlsStrangersTest : public ::testing::Test {
+// The job trains over TLS.
+class TlsStrangersTest : public OneWorkerJobTest {
  protected:
-  TlsStrangersTest() : store_(cluster_.Connect(0)) { RunSteps(3); }
-  ~TlsStrangersTest() override {
-    if (!store_) return;
-    RunSteps(3);
-    EXPECT_TRUE(store_->Drain(step_).ok());
-    EXPECT_TRUE(store_->Shutdown().ok());
-    store_.reset();
-    const Status status = cluster_.server(0).Wait();
-    EXPECT_TRUE(status.ok()) << status.ToString();
-  }
-  void RunSteps(int steps) {
-    for (int i = 0; i < steps; ++i) {
-      const Status status = RunStep(store_.get(), 5, ++step_, 0);
-      ASSERT_TRUE(status.ok()) << status.ToString();
-    }
-  }
+  TlsStrangersTest() { Begin(cluster_); }
+  ~TlsStrangersTest() override { End(&cluster_); }
   void ExpectDropped(const std::string& reason) {
     const int64_t start_ns = SystemClock().SteadyNanos();
     const auto dropped = Contains(AllOf(HasSubstr("dropped a connection from 127.0.0.1:"), HasSubstr(reason)));
@@ -194,8 +181,6 @@ class TlsStrangersTest : public ::testing::Test {
   const Authority authority_{&folder_, "authority"};
   const TlsFiles files_ = authority_.Issue("host");
   Cluster cluster_{1, 1, nullptr, 10, true, TestTables(), {}, true, Loaded(files_)};
-  std::unique_ptr<RemoteStore> store_;
-  int64_t step_ = 0;
 };
 
 TEST_F(TlsStrangersTest, OneOfTheAuthorityIsHeard) {

@@ -1,7 +1,6 @@
 #include "models/layers/dot_interaction_kernel.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "models/layers/vector_clones.h"
@@ -9,118 +8,196 @@
 namespace weir {
 namespace {
 
+#define WEIR_INLINE inline __attribute__((always_inline))
+
 constexpr int64_t kLanes = 16;  // floats of the widest vector register
-constexpr int64_t kRows = 4;    // rows of a tile: their sums run side by side, which hides the latency of an addition
+constexpr int64_t kRows = 4;    // of a tile: their sums run side by side, which hides the latency of an addition
+
+// As g++'s vectors, for only so does it keep a tile's sums in registers; narrower registers hold one in parts.
+typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float)), aligned(alignof(float)), may_alias));
+typedef int32_t LaneIndices __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
 constexpr int64_t RoundUp(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+constexpr int64_t PairsBefore(int64_t row) { return row * (row - 1) / 2; }
 
-// tile [kRows rows of `tile_stride`, kLanes] = the rows `a` [kRows, a_stride] times the columns `b` [inner, b_stride],
-// added in ascending order of the inner index. The sums are arrays of their own, for only so does g++ keep them in
-// registers.
-inline __attribute__((always_inline)) void MultiplyTile(int64_t inner, const float* __restrict a, int64_t a_stride,
-                                                        const float* __restrict b, int64_t b_stride,
-                                                        float* __restrict tile, int64_t tile_stride) {
-  float sums0[kLanes] = {}, sums1[kLanes] = {}, sums2[kLanes] = {}, sums3[kLanes] = {};
-  for (int64_t k = 0; k < inner; ++k) {
-    const float a0 = a[k], a1 = a[a_stride + k], a2 = a[2 * a_stride + k], a3 = a[3 * a_stride + k];
-    const float* __restrict row = b + k * b_stride;
-    for (int64_t l = 0; l < kLanes; ++l) {
-      sums0[l] += a0 * row[l];
-      sums1[l] += a1 * row[l];
-      sums2[l] += a2 * row[l];
-      sums3[l] += a3 * row[l];
+WEIR_INLINE const Lanes& At(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
+WEIR_INLINE Lanes& At(float* to) { return *reinterpret_cast<Lanes*>(to); }
+
+// Stores the first n lanes.
+WEIR_INLINE void Store(const Lanes& lanes, int64_t n, float* to) {
+  if (n >= kLanes) {
+    At(to) = lanes;
+  } else {
+    float all[kLanes];
+    At(all) = lanes;
+    std::copy_n(all, n, to);
+  }
+}
+
+// For each pair of rows that are kWidth apart, exchanges the upper kWidth lanes of each 2 * kWidth of the one with the
+// lower ones of the other: of a 16 x 16 transpose the step for kWidth.
+template <int kWidth>
+WEIR_INLINE void ExchangeLanes(Lanes* rows) {
+  LaneIndices low, high;
+  for (int l = 0; l < kLanes; ++l) {
+    low[l] = (l & kWidth) == 0 ? l : kLanes + l - kWidth;
+    high[l] = (l & kWidth) == 0 ? l + kWidth : kLanes + l;
+  }
+  for (int r = 0; r < kLanes; ++r) {
+    if ((r & kWidth) != 0) continue;
+    const Lanes a = rows[r], b = rows[r + kWidth];
+    rows[r] = __builtin_shuffle(a, b, low);
+    rows[r + kWidth] = __builtin_shuffle(a, b, high);
+  }
+}
+
+// Vectors [count] of `dim` floats, a multiple of 16 -> transposed [dim, padded_count]; what pads is the last vector.
+WEIR_INLINE void Transpose(int64_t count, int64_t padded_count, int64_t dim, const float* const* vectors,
+                           float* transposed) {
+  for (int64_t i = 0; i < padded_count; i += kLanes) {
+    for (int64_t d = 0; d < dim; d += kLanes) {
+      Lanes rows[kLanes];
+#pragma GCC unroll 16
+      for (int64_t r = 0; r < kLanes; ++r) rows[r] = At(vectors[std::min(i + r, count - 1)] + d);
+      ExchangeLanes<8>(rows);
+      ExchangeLanes<4>(rows);
+      ExchangeLanes<2>(rows);
+      ExchangeLanes<1>(rows);
+#pragma GCC unroll 16
+      for (int64_t r = 0; r < kLanes; ++r) At(transposed + (d + r) * padded_count + i) = rows[r];
     }
   }
-  for (int64_t l = 0; l < kLanes; ++l) {
-    tile[l] = sums0[l];
-    tile[tile_stride + l] = sums1[l];
-    tile[2 * tile_stride + l] = sums2[l];
-    tile[3 * tile_stride + l] = sums3[l];
-  }
 }
 
-// vectors [padded_count, dim] and its transpose [dim, padded_count] -> gram [padded_count, padded_count], of which only
-// what stands below the diagonal, in the first `count` rows, is meant.
-WEIR_VECTOR_CLONES void LowerGram(int64_t count, int64_t padded_count, int64_t dim, const float* vectors,
-                                  const float* transposed, float* gram) {
-  for (int64_t i = 0; i < count; i += kRows) {
-    for (int64_t j = 0; j < i + kRows; j += kLanes) {
-      MultiplyTile(dim, vectors + i * dim, dim, transposed + j, padded_count, gram + i * padded_count + j,
-                   padded_count);
+// The products of vectors i to i + kTileRows - 1 with those before each, added in ascending order of the dimension, to
+// `pairs`, where a row's surplus lanes fall on rows that are stored later: hence ascending rows, and descending
+// columns.
+template <int64_t kTileRows>
+WEIR_INLINE void ForwardTile(int64_t i, int64_t padded_count, int64_t dim, const float* const* vectors,
+                             const float* transposed, float* pairs, const float* pairs_end) {
+  for (int64_t j = (i + kTileRows - 2) / kLanes * kLanes; j >= 0; j -= kLanes) {
+    Lanes sums[kTileRows] = {};
+    for (int64_t d = 0; d < dim; ++d) {
+      const Lanes& column = At(transposed + d * padded_count + j);
+#pragma GCC unroll 4
+      for (int64_t r = 0; r < kTileRows; ++r) sums[r] += vectors[i + r][d] * column;
+    }
+#pragma GCC unroll 4
+    for (int64_t r = 0; r < kTileRows; ++r) {
+      float* to = pairs + PairsBefore(i + r) + j;
+      if (j < i + r) Store(sums[r], pairs_end - to, to);
     }
   }
 }
 
-// gram gradient [padded_count, padded_count] (symmetric, diagonal 0) times vectors [padded_count, padded_dim] ->
-// gradients, shaped like the vectors.
-WEIR_VECTOR_CLONES void MultiplyGram(int64_t count, int64_t padded_count, int64_t padded_dim, const float* gram,
-                                     const float* vectors, float* gradients) {
-  for (int64_t i = 0; i < count; i += kRows) {
-    for (int64_t d = 0; d < padded_dim; d += kLanes) {
-      MultiplyTile(count, gram + i * padded_count, padded_count, vectors + d, padded_dim,
-                   gradients + i * padded_dim + d, padded_dim);
+// One sample's pairs.
+WEIR_VECTOR_CLONES void ForwardSample(int64_t count, int64_t padded_count, int64_t dim, const float* const* vectors,
+                                      float* transposed, float* pairs) {
+  const float* end = pairs + PairsBefore(count);
+  Transpose(count, padded_count, dim, vectors, transposed);
+  int64_t i = 0;
+  for (; i + kRows <= count; i += kRows) ForwardTile<kRows>(i, padded_count, dim, vectors, transposed, pairs, end);
+  if (count - i == 3) ForwardTile<3>(i, padded_count, dim, vectors, transposed, pairs, end);
+  if (count - i == 2) ForwardTile<2>(i, padded_count, dim, vectors, transposed, pairs, end);
+  if (count - i == 1) ForwardTile<1>(i, padded_count, dim, vectors, transposed, pairs, end);
+}
+
+// Lanes d to d + 15 of the gradients of vectors i to i + kTileRows - 1: each the sum of all other vectors, times the
+// gradients of their pairs, in ascending order.
+template <int64_t kTileRows>
+WEIR_INLINE void BackwardTile(int64_t i, int64_t d, int64_t count, int64_t dim, const float* const* vectors,
+                              const float* pairs, float* const* gradients) {
+  Lanes sums[kTileRows] = {};
+  for (int64_t k = 0; k < i; ++k) {
+    const Lanes& vector = At(vectors[k] + d);
+#pragma GCC unroll 4
+    for (int64_t r = 0; r < kTileRows; ++r) sums[r] += pairs[PairsBefore(i + r) + k] * vector;
+  }
+#pragma GCC unroll 4
+  for (int64_t q = 0; q < kTileRows; ++q) {
+    const Lanes& vector = At(vectors[i + q] + d);
+#pragma GCC unroll 4
+    for (int64_t r = 0; r < kTileRows; ++r) {
+      if (r != q) sums[r] += pairs[r > q ? PairsBefore(i + r) + i + q : PairsBefore(i + q) + i + r] * vector;
     }
+  }
+  for (int64_t k = i + kTileRows; k < count; ++k) {
+    const Lanes& vector = At(vectors[k] + d);
+    const float* pairs_of_k = pairs + PairsBefore(k) + i;
+#pragma GCC unroll 4
+    for (int64_t r = 0; r < kTileRows; ++r) sums[r] += pairs_of_k[r] * vector;
+  }
+#pragma GCC unroll 4
+  for (int64_t r = 0; r < kTileRows; ++r) Store(sums[r], dim - d, gradients[i + r] + d);
+}
+
+// The gradients [dim] of one sample's vectors.
+WEIR_VECTOR_CLONES void BackwardSample(int64_t count, int64_t dim, const float* const* vectors, const float* pairs,
+                                       float* const* gradients) {
+  for (int64_t d = 0; d < dim; d += kLanes) {
+    int64_t i = 0;
+    for (; i + kRows <= count; i += kRows) BackwardTile<kRows>(i, d, count, dim, vectors, pairs, gradients);
+    if (count - i == 3) BackwardTile<3>(i, d, count, dim, vectors, pairs, gradients);
+    if (count - i == 2) BackwardTile<2>(i, d, count, dim, vectors, pairs, gradients);
+    if (count - i == 1) BackwardTile<1>(i, d, count, dim, vectors, pairs, gradients);
   }
 }
 
-// Copies a sample's vectors to rows of `stride` floats.
-void GatherVectors(const DotInteractionShape& shape, int64_t sample, const float* first, const float* rest,
-                   int64_t stride, float* vectors) {
-  const size_t bytes = static_cast<size_t>(shape.dim) * sizeof(float);
-  if (shape.has_first) {
-    std::memcpy(vectors, first + sample * shape.dim, bytes);
-    vectors += stride;
-  }
-  const float* from = rest + sample * shape.rest_count() * shape.dim;
-  for (int64_t i = 0; i < shape.rest_count(); ++i) std::memcpy(vectors + i * stride, from + i * shape.dim, bytes);
+// Where a sample's vectors stand: T is float or const float.
+template <typename T>
+void Locate(const DotInteractionShape& shape, int64_t sample, T* first, T* rest, std::vector<T*>* vectors) {
+  size_t i = 0;
+  if (shape.has_first) (*vectors)[i++] = first + sample * shape.dim;
+  for (T* at = rest + sample * shape.rest_width(); i < vectors->size(); at += shape.dim) (*vectors)[i++] = at;
 }
+
+// A sample's vectors, with zeros after each up to a multiple of kLanes floats.
+class PaddedVectors {
+ public:
+  explicit PaddedVectors(const DotInteractionShape& shape)
+      : shape_(shape), dim_(RoundUp(shape.dim, kLanes)), vectors_(shape.count) {
+    if (dim_ != shape.dim) padded_.resize(static_cast<size_t>(shape.count * dim_));
+  }
+  int64_t dim() const { return dim_; }
+  const float* const* Of(int64_t sample, const float* first, const float* rest) {
+    Locate(shape_, sample, first, rest, &vectors_);
+    if (padded_.empty()) return vectors_.data();
+    for (size_t i = 0; i < vectors_.size(); ++i) {
+      vectors_[i] = std::copy_n(vectors_[i], shape_.dim, padded_.data() + i * dim_) - shape_.dim;
+    }
+    return vectors_.data();
+  }
+
+ private:
+  const DotInteractionShape shape_;
+  const int64_t dim_;
+  std::vector<const float*> vectors_;
+  std::vector<float> padded_;  // [count, dim_]; empty: the vectors are read where they are
+};
 
 }  // namespace
 
 void DotInteractionForward(const DotInteractionShape& shape, const float* first, const float* rest, float* outputs) {
-  const int64_t dim = shape.dim;
   const int64_t padded_count = RoundUp(shape.count, kLanes);
-  std::vector<float> vectors(static_cast<size_t>(padded_count * dim), 0.0f);
-  std::vector<float> transposed(static_cast<size_t>(padded_count * dim), 0.0f);
-  std::vector<float> gram(static_cast<size_t>(padded_count * padded_count));
+  PaddedVectors vectors(shape);
+  std::vector<float> transposed(static_cast<size_t>(vectors.dim() * padded_count));
   for (int64_t s = 0; s < shape.samples; ++s) {
-    GatherVectors(shape, s, first, rest, dim, vectors.data());
-    for (int64_t i = 0; i < shape.count; ++i) {
-      for (int64_t d = 0; d < dim; ++d) transposed[d * padded_count + i] = vectors[i * dim + d];
-    }
-    LowerGram(shape.count, padded_count, dim, vectors.data(), transposed.data(), gram.data());
     float* out = outputs + s * shape.output_width();
-    if (shape.has_first) out = std::copy_n(vectors.data(), dim, out);
-    for (int64_t i = 1; i < shape.count; ++i) out = std::copy_n(gram.data() + i * padded_count, i, out);
+    if (shape.has_first) out = std::copy_n(first + s * shape.dim, shape.dim, out);
+    ForwardSample(shape.count, padded_count, vectors.dim(), vectors.Of(s, first, rest), transposed.data(), out);
   }
 }
 
 void DotInteractionBackward(const DotInteractionShape& shape, const float* first, const float* rest,
                             const float* output_gradients, float* first_gradients, float* rest_gradients) {
-  const int64_t dim = shape.dim;
-  const int64_t padded_count = RoundUp(shape.count, kLanes);
-  const int64_t padded_dim = RoundUp(dim, kLanes);
-  std::vector<float> vectors(static_cast<size_t>(padded_count * padded_dim), 0.0f);
-  std::vector<float> gradients(static_cast<size_t>(padded_count * padded_dim));
-  std::vector<float> gram(static_cast<size_t>(padded_count * padded_count), 0.0f);
+  PaddedVectors vectors(shape);
+  std::vector<float*> gradients(shape.count);
   for (int64_t s = 0; s < shape.samples; ++s) {
-    GatherVectors(shape, s, first, rest, padded_dim, vectors.data());
     const float* in = output_gradients + s * shape.output_width();
-    const float* pairs = in + (shape.has_first ? dim : 0);
-    for (int64_t i = 1; i < shape.count; ++i) {
-      for (int64_t j = 0; j < i; ++j, ++pairs) {
-        gram[i * padded_count + j] = *pairs;
-        gram[j * padded_count + i] = *pairs;
-      }
-    }
-    MultiplyGram(shape.count, padded_count, padded_dim, gram.data(), vectors.data(), gradients.data());
-    const float* from = gradients.data();
-    if (shape.has_first) {
-      for (int64_t d = 0; d < dim; ++d) first_gradients[s * dim + d] = from[d] + in[d];
-      from += padded_dim;
-    }
-    float* to = rest_gradients + s * shape.rest_count() * dim;
-    for (int64_t i = 0; i < shape.rest_count(); ++i) to = std::copy_n(from + i * padded_dim, dim, to);
+    Locate(shape, s, first_gradients, rest_gradients, &gradients);
+    BackwardSample(shape.count, shape.dim, vectors.Of(s, first, rest), in + shape.first_width(), gradients.data());
+    if (!shape.has_first) continue;
+    for (int64_t d = 0; d < shape.dim; ++d) gradients[0][d] += in[d];
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -63,19 +64,19 @@ class OrderedSource : public StepSource {
   std::unique_ptr<RowStream> stream_;
 };
 
-// The rows of one stream, permuted block by block.
+// The rows of one stream: a block that is permuted and given out, and the next one, which is decoded meanwhile.
 struct ShuffledStream {
   std::unique_ptr<RowStream> rows;
   int64_t stream = 0;
-  int64_t rows_left = 0;  // not yet in a block
-  int64_t next_block = 0;
-  Batch block;  // in the order of the stream
-  std::vector<int32_t> order;
-  size_t next = 0;              // index into order: the next row to be given out
-  std::vector<uint8_t> single;  // one per sparse feature: each row of the block has exactly one key
-  std::vector<uint8_t> is_bad;  // empty, or one per row of the block
-  std::vector<BadRow> bad;
-  std::vector<SkippedRow> bad_places;
+  int64_t rows_left = 0;                   // not yet in `block`
+  int64_t next_block = 0;                  // the first of those in `coming`
+  Batch block;                             // in the order in which its rows are given out
+  std::vector<uint8_t> single;             // one per sparse feature: each row of the block has exactly one key
+  std::map<int64_t, SkippedRow> bad_rows;  // by row of the block
+  int64_t next = 0;                        // row of the block
+  Batch coming;                            // in the order of the stream
+  std::vector<BadRow> coming_bad;
+  std::vector<SkippedRow> coming_places;  // one per bad row
 };
 
 bool HasOneKeyEach(const Jagged& feature) {
@@ -99,7 +100,11 @@ void Clear(Batch* batch) {
 class ShuffledSource : public StepSource {
  public:
   ShuffledSource(const Job& job, const Dataset* dataset, const LoaderOptions& options)
-      : dataset_(dataset), options_(options), group_rows_(dataset->group_rows()), empty_(EmptyBatch(job)) {
+      : dataset_(dataset),
+        options_(options),
+        group_rows_(dataset->group_rows()),
+        block_rows_(std::max<int64_t>(1, kDecodeRows / options.shuffle_rows) * options.shuffle_rows),
+        empty_(EmptyBatch(job)) {
     for (const FeatureConfig& feature : job.features()) {
       num_numeric_ += feature.has_numeric();
       if (!feature.has_numeric()) sparse_names_.push_back(feature.has_column() ? feature.column() : feature.name());
@@ -124,69 +129,122 @@ class ShuffledSource : public StepSource {
       int s = cursor_->Next();
       if (s % options_.num_workers != options_.worker) continue;
       ShuffledStream& stream = own_[s];
-      if (stream.next == stream.order.size()) {
+      if (stream.next == stream.block.num_samples) {
         // What was picked of the block before must be copied before the block goes.
         WEIR_RETURN_IF_ERROR(Gather(out));
         WEIR_RETURN_IF_ERROR(LoadBlock(&stream));
       }
-      int32_t row = stream.order[stream.next++];
-      if (!stream.is_bad.empty() && stream.is_bad[row]) [[unlikely]] {
-        auto bad = std::lower_bound(stream.bad.begin(), stream.bad.end(), row,
-                                    [](const BadRow& b, int32_t wanted) { return b.row < wanted; });
-        skipped->push_back(stream.bad_places[bad - stream.bad.begin()]);
-        continue;
+      const auto row = static_cast<int32_t>(stream.next++);
+      if (!stream.bad_rows.empty()) [[unlikely]] {
+        if (auto bad = stream.bad_rows.find(row); bad != stream.bad_rows.end()) {
+          skipped->push_back(bad->second);
+          continue;
+        }
       }
       picks_.push_back({s, row});
       out->sample_index.push_back(i);
     }
-    return Gather(out);
+    WEIR_RETURN_IF_ERROR(Gather(out));
+    return DecodeComing();
   }
 
  private:
   struct Pick {
-    int32_t stream;  // index into own_
-    int32_t row;     // of its block
+    int32_t source;  // index into the blocks picked from
+    int32_t row;
+  };
+  // Of one gather.
+  struct Sources {
+    std::vector<const Batch*> blocks;  // null: nothing is picked from it
+    std::vector<const std::vector<uint8_t>*> single;
   };
 
   Status StartStream(int s, std::vector<Piece> pieces, int64_t rows, int64_t taken) {
     ShuffledStream& stream = own_[s];
+    stream = ShuffledStream();
+    stream.block = stream.coming = empty_;
     stream.stream = s;
     stream.next_block = taken / options_.shuffle_rows;
     const int64_t before = stream.next_block * options_.shuffle_rows;
-    stream.rows =
-        std::make_unique<RowStream>(dataset_, std::move(pieces), std::min(kDecodeRows, options_.shuffle_rows));
+    stream.rows = std::make_unique<RowStream>(dataset_, std::move(pieces), kDecodeRows);
     stream.rows_left = rows - before;
-    stream.order.clear();
-    stream.next = 0;
     WEIR_RETURN_IF_ERROR(stream.rows->Skip(before));
     if (taken == before) return Status();
     WEIR_RETURN_IF_ERROR(LoadBlock(&stream));
-    stream.next = static_cast<size_t>(taken - before);
+    stream.next = taken - before;
     return Status();
   }
 
+  // Rows of the stream's next block.
+  int64_t ComingRows(const ShuffledStream& stream) const { return std::min(block_rows_, stream.rows_left); }
+
+  // Up to `rows` more rows of the stream's next block.
+  Status Decode(int64_t rows, ShuffledStream* stream) {
+    rows = std::min(rows, ComingRows(*stream) - stream->coming.num_samples);
+    return AppendRows(*dataset_, stream->rows.get(), rows, &stream->coming, &stream->coming_bad,
+                      &stream->coming_places);
+  }
+
+  // The next blocks of all streams are decoded as the rows of these go out, one stream after the other: read at once,
+  // when all blocks end in the same step, they would stop the training for as long as their rows are trained.
+  Status DecodeComing() {
+    const int64_t own_streams = (options_.streams - options_.worker + options_.num_workers - 1) / options_.num_workers;
+    const int64_t chunk = std::min(kDecodeRows, block_rows_);
+    for (int64_t k = 0; k < own_streams; ++k) {
+      ShuffledStream& stream = own_[options_.worker + k * options_.num_workers];
+      if (stream.next >= stream.coming.num_samples + k * chunk / own_streams)
+        WEIR_RETURN_IF_ERROR(Decode(chunk, &stream));
+    }
+    return Status();
+  }
+
+  // The next block, whole and permuted, takes the place of this one.
   Status LoadBlock(ShuffledStream* stream) {
-    const int64_t rows = std::min(options_.shuffle_rows, stream->rows_left);
-    if (stream->block.sparse.size() != empty_.sparse.size()) stream->block = empty_;
-    Clear(&stream->block);
-    stream->bad.clear();
-    stream->bad_places.clear();
-    stream->is_bad.clear();
-    WEIR_RETURN_IF_ERROR(
-        AppendRows(*dataset_, stream->rows.get(), rows, &stream->block, &stream->bad, &stream->bad_places));
-    if (!stream->bad.empty()) stream->is_bad.resize(rows);
-    for (const BadRow& row : stream->bad) stream->is_bad[row.row] = 1;
+    WEIR_RETURN_IF_ERROR(Decode(block_rows_, stream));
+    const int64_t rows = stream->coming.num_samples;
+    picks_.clear();
+    for (int64_t begin = 0; begin < rows; begin += options_.shuffle_rows) {
+      const int64_t part = std::min(options_.shuffle_rows, rows - begin);
+      for (const int32_t row : PermuteBlock(options_.seed, epoch_, stream->stream, stream->next_block++, part)) {
+        picks_.push_back({0, static_cast<int32_t>(begin) + row});
+      }
+    }
+    stream->bad_rows.clear();
+    if (!stream->coming_bad.empty()) PlaceBadRows(stream);
     stream->single.clear();
-    for (const Jagged& feature : stream->block.sparse) stream->single.push_back(HasOneKeyEach(feature));
-    stream->order = PermuteBlock(options_.seed, epoch_, stream->stream, stream->next_block, rows);
+    for (const Jagged& feature : stream->coming.sparse) stream->single.push_back(HasOneKeyEach(feature));
+    Clear(&stream->block);
+    WEIR_RETURN_IF_ERROR(GatherFrom({{&stream->coming}, {&stream->single}}, &stream->block));
+    Clear(&stream->coming);
+    stream->coming_bad.clear();
+    stream->coming_places.clear();
     stream->next = 0;
     stream->rows_left -= rows;
-    ++stream->next_block;
     return Status();
   }
 
-  // Appends the picked rows to *out (but not their sample_index, which is there already).
+  // By their places among picks_, the order of the block to be.
+  void PlaceBadRows(ShuffledStream* stream) const {
+    std::map<int64_t, const SkippedRow*> places;
+    for (size_t b = 0; b < stream->coming_bad.size(); ++b) {
+      places[stream->coming_bad[b].row] = &stream->coming_places[b];
+    }
+    for (size_t i = 0; i < picks_.size(); ++i) {
+      if (auto bad = places.find(picks_[i].row); bad != places.end()) stream->bad_rows[i] = *bad->second;
+    }
+  }
+
+  // Appends the picked rows of the streams' blocks to *out (but not their sample_index, which is there already).
   Status Gather(Batch* out) {
+    Sources sources;
+    for (const ShuffledStream& stream : own_) {
+      sources.blocks.push_back(stream.rows ? &stream.block : nullptr);
+      sources.single.push_back(&stream.single);
+    }
+    return GatherFrom(sources, out);
+  }
+
+  Status GatherFrom(const Sources& sources, Batch* out) {
     const size_t n = picks_.size();
     if (n == 0) return Status();
     const size_t first = static_cast<size_t>(out->num_samples);
@@ -194,7 +252,7 @@ class ShuffledSource : public StepSource {
     out->weights.resize(first + n);
     out->numeric.resize((first + n) * num_numeric_);
     for (size_t i = 0; i < n; ++i) {
-      const Batch& block = own_[picks_[i].stream].block;
+      const Batch& block = *sources.blocks[picks_[i].source];
       out->labels[first + i] = block.labels[picks_[i].row];
       out->weights[first + i] = block.weights[picks_[i].row];
       if (num_numeric_ > 0) {
@@ -205,68 +263,78 @@ class ShuffledSource : public StepSource {
     }
     out->num_samples += static_cast<int64_t>(n);
     for (size_t f = 0; f < out->sparse.size(); ++f) {
-      WEIR_RETURN_IF_ERROR(GatherFeature(f, out->num_samples, &out->sparse[f]));
+      WEIR_RETURN_IF_ERROR(GatherFeature(sources, f, out->num_samples, &out->sparse[f]));
     }
     picks_.clear();
     return Status();
   }
 
   // rows: the samples of *out with those picked.
-  Status GatherFeature(size_t f, int64_t rows, Jagged* out) {
-    const bool single =
-        std::all_of(own_.begin(), own_.end(), [&](const ShuffledStream& s) { return s.single.empty() || s.single[f]; });
+  Status GatherFeature(const Sources& sources, size_t f, int64_t rows, Jagged* out) {
+    const bool single = std::all_of(sources.single.begin(), sources.single.end(),
+                                    [&](const std::vector<uint8_t>* of) { return of->empty() || (*of)[f]; });
     size_t values_after = out->values.size() + picks_.size();
     if (!single) {
       values_after = out->values.size();
-      for (const Pick& pick : picks_) values_after += own_[pick.stream].block.sparse[f].sample(pick.row).size();
+      for (const Pick& pick : picks_) values_after += sources.blocks[pick.source]->sparse[f].sample(pick.row).size();
     }
     WEIR_RETURN_IF_ERROR(CheckValueCount(values_after, rows, sparse_names_[f]));
-    if (!single) {
-      for (const Pick& pick : picks_) {
-        const Jagged& block = own_[pick.stream].block.sparse[f];
-        auto values = block.sample(pick.row);
-        out->values.insert(out->values.end(), values.begin(), values.end());
-        const std::vector<float>& weights = block.weights;
-        if (!weights.empty()) {
-          out->weights.insert(out->weights.end(), weights.begin() + block.offsets[pick.row],
-                              weights.begin() + block.offsets[pick.row + 1]);
-        }
-        out->EndSample();
-      }
-      return Status();
+    if (single) {
+      GatherSingle(sources, f, out);
+    } else {
+      GatherLists(sources, f, out);
     }
+    return Status();
+  }
+
+  void GatherLists(const Sources& sources, size_t f, Jagged* out) const {
+    for (const Pick& pick : picks_) {
+      const Jagged& block = sources.blocks[pick.source]->sparse[f];
+      auto values = block.sample(pick.row);
+      out->values.insert(out->values.end(), values.begin(), values.end());
+      const std::vector<float>& weights = block.weights;
+      if (!weights.empty()) {
+        out->weights.insert(out->weights.end(), weights.begin() + block.offsets[pick.row],
+                            weights.begin() + block.offsets[pick.row + 1]);
+      }
+      out->EndSample();
+    }
+  }
+
+  // One key of each row.
+  void GatherSingle(const Sources& sources, size_t f, Jagged* out) {
     const size_t n = picks_.size();
     const size_t first_value = out->values.size();
     const size_t first_offset = out->offsets.size();
     out->values.resize(first_value + n);
     out->offsets.resize(first_offset + n);
-    keys_of_.assign(own_.size(), nullptr);
-    for (size_t s = 0; s < own_.size(); ++s) {
-      if (f < own_[s].block.sparse.size()) keys_of_[s] = own_[s].block.sparse[f].values.data();
+    keys_of_.assign(sources.blocks.size(), nullptr);
+    for (size_t s = 0; s < sources.blocks.size(); ++s) {
+      if (sources.blocks[s] != nullptr) keys_of_[s] = sources.blocks[s]->sparse[f].values.data();
     }
     for (size_t i = 0; i < n; ++i) {
-      out->values[first_value + i] = keys_of_[picks_[i].stream][picks_[i].row];
+      out->values[first_value + i] = keys_of_[picks_[i].source][picks_[i].row];
       out->offsets[first_offset + i] = static_cast<int32_t>(first_value + i + 1);
     }
     for (const Pick& pick : picks_) {
-      const std::vector<float>& weights = own_[pick.stream].block.sparse[f].weights;
+      const std::vector<float>& weights = sources.blocks[pick.source]->sparse[f].weights;
       if (weights.empty()) break;  // then no block has any
       out->weights.push_back(weights[pick.row]);
     }
-    return Status();
   }
 
   const Dataset* const dataset_;
   const LoaderOptions options_;
   const GroupRows group_rows_;
+  const int64_t block_rows_;  // decoded for a stream at a time: blocks of shuffle_rows, several if these are small
   const Batch empty_;
   size_t num_numeric_ = 0;
   std::vector<std::string> sparse_names_;  // columns, by sparse feature
   int64_t epoch_ = 0;
   std::unique_ptr<TurnCursor> cursor_;
   std::vector<ShuffledStream> own_;       // by stream; those of other workers stay empty
-  std::vector<const uint64_t*> keys_of_;  // of the feature being copied, one per stream
-  std::vector<Pick> picks_;               // of the step so far, not yet copied
+  std::vector<const uint64_t*> keys_of_;  // of the feature being copied, one per source
+  std::vector<Pick> picks_;               // to be copied: of the step so far, or of a block
 };
 
 }  // namespace

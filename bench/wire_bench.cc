@@ -44,6 +44,9 @@ constexpr JobToken kToken = {1, 2, 3};
 
 int64_t Nanos() { return SystemClock().SteadyNanos(); }
 
+// What a Unix socket of the bare loop holds: the system's 208 KiB would stop it several times in an answer.
+constexpr int kUnixSendBytes = 4 << 20;
+
 enum class Kind { kUnix, kTcp };
 const char* Name(Kind kind) { return kind == Kind::kUnix ? "unix" : "tcp"; }
 
@@ -69,7 +72,7 @@ void WriteAll(int socket, const void* from, size_t bytes) {
   }
 }
 
-// Two connected sockets, as the connections of workers and servers are tuned.
+// Two connected sockets.
 std::array<int, 2> SocketPair(Kind kind) {
   std::array<int, 2> ends{};
   if (kind == Kind::kUnix) {

@@ -16,10 +16,6 @@
 
 namespace weir {
 
-// Asked of the system for what a Unix socket holds (it may give less): its default of 208 KiB would stop writer and
-// reader several times in a frame of rows. TCP sizes its own.
-inline constexpr int kUnixSendBytes = 4 << 20;
-
 // Its handlers keep it alive until it is closed. Frames that are sent before its stream's handshake is done wait for
 // it; where that fails (TLS), the connection is closed with the reason. Memory is bounded by the payload bound for
 // reading and, for writing, by what the owner sends before the peer reads (bounded by the requests it admits).

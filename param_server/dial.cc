@@ -115,12 +115,7 @@ std::string PeerName(const Connection::Socket& socket) {
 
 void TuneSocket(Connection::Socket* socket) {
   asio::error_code error;
-  const auto endpoint = socket->local_endpoint(error);
-  if (!error && endpoint.protocol().family() == AF_UNIX) {
-    socket->set_option(asio::socket_base::send_buffer_size(kUnixSendBytes), error);
-  } else {
-    socket->set_option(asio::ip::tcp::no_delay(true), error);
-  }
+  if (!IsUnix(*socket)) socket->set_option(asio::ip::tcp::no_delay(true), error);
 }
 
 }  // namespace weir

@@ -11,10 +11,37 @@
 
 #include "param_server/connection.h"
 #include "param_server/dial.h"
+#include "param_server/shared_memory_stream.h"
 #include "param_server/stream.h"
 #include "param_server/tls_stream.h"
 
 namespace weir {
+namespace {
+
+#if defined(__SANITIZE_THREAD__)
+// Two mappings of one memory are two memories to the sanitizer: it would not see that one end's bytes come after the
+// other's.
+constexpr bool kSharesMemory = false;
+#else
+constexpr bool kSharesMemory = true;
+#endif
+
+Result<std::unique_ptr<Stream>> DialedStream(Stream::Socket socket, const TlsCredentials* tls,
+                                             const std::string& host) {
+  const bool is_unix = IsUnix(socket);
+  if (is_unix && kSharesMemory) return DialSharedMemory(std::move(socket));
+  if (is_unix || tls == nullptr) return MakeSocketStream(std::move(socket));
+  return DialTls(std::move(socket), *tls, host);
+}
+
+Result<std::unique_ptr<Stream>> AcceptedStream(Stream::Socket socket, const TlsCredentials* tls) {
+  const bool is_unix = IsUnix(socket);
+  if (is_unix && kSharesMemory) return AcceptSharedMemory(std::move(socket));
+  if (is_unix || tls == nullptr) return MakeSocketStream(std::move(socket));
+  return AcceptTls(std::move(socket), *tls);
+}
+
+}  // namespace
 
 SocketTransport::SocketTransport(const JobToken& token, int64_t payload_bytes_max,
                                  std::shared_ptr<const TlsCredentials> tls)
@@ -63,9 +90,7 @@ void SocketTransport::Dial(const ServerAddress& address, int64_t timeout_ns, OnD
   const auto on_socket = [this, host = address.host, done = std::move(done)](Result<Stream::Socket> socket) {
     if (!socket.ok()) return done(socket.status());
     std::string peer = PeerName(*socket);
-    const bool plain = !tls_ || IsUnix(*socket);
-    Result<std::unique_ptr<Stream>> stream =
-        plain ? MakeSocketStream(std::move(*socket)) : DialTls(std::move(*socket), *tls_, host);
+    Result<std::unique_ptr<Stream>> stream = DialedStream(std::move(*socket), tls_.get(), host);
     if (!stream.ok()) return done(stream.status());
     done(std::shared_ptr<Channel>(
         std::make_shared<Connection>(std::move(*stream), std::move(peer), token_, payload_bytes_max_)));
@@ -77,9 +102,7 @@ Result<ServerAddress> SocketTransport::Listen(const ListenOptions& options, OnAc
   const auto accept = [this, on_accepted = std::move(on_accepted),
                        bytes_max = options.payload_bytes_max](Connection::Socket socket) {
     std::string peer = PeerName(socket);
-    const bool plain = !tls_ || IsUnix(socket);
-    Result<std::unique_ptr<Stream>> stream =
-        plain ? MakeSocketStream(std::move(socket)) : AcceptTls(std::move(socket), *tls_);
+    Result<std::unique_ptr<Stream>> stream = AcceptedStream(std::move(socket), tls_.get());
     if (!stream.ok()) {
       LOG(ERROR) << "a connection from " << peer << " was dropped: " << stream.status().ToString();
       return;

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,6 +18,7 @@ class SocketStream : public Stream {
   void Handshake(OnReady done) override { done(Status()); }
 
   void Read(asio::mutable_buffer to, OnBytes done) override {
+    if (socket_.available(ignored_) == 0) SetLowWater(std::min(to.size(), kLowWaterMax));
     socket_.async_read_some(asio::buffer(to), [done = std::move(done)](const asio::error_code& error, size_t bytes) {
       done(error ? SocketStatus(error) : Status(), bytes);
     });
@@ -52,7 +54,19 @@ class SocketStream : public Stream {
   asio::any_io_executor executor() override { return socket_.get_executor(); }
 
  private:
+  // Of a frame of rows, which comes in parts, each would wake the thread.
+  static constexpr size_t kLowWaterMax = 128 << 10;
+
+  // The thread is woken once so much has come, or the end.
+  void SetLowWater(size_t bytes) {
+    if (is_unix_ || bytes == low_water_) return;
+    socket_.set_option(asio::socket_base::receive_low_watermark(static_cast<int>(bytes)), ignored_);
+    low_water_ = bytes;
+  }
+
   Socket socket_;
+  asio::error_code ignored_;
+  size_t low_water_ = 1;
   const bool is_unix_;
 };
 

@@ -27,6 +27,7 @@ struct LoaderOptions {
   bool shuffle = true;
   int streams = 16;  // raised to num_workers if that is more
   int64_t shuffle_rows = 16384;
+  int64_t decode_rows = 8192;  // at a time: their columns stay in the cache between decoding and extraction
   int prefetch_batches = 4;
   uint64_t seed = 1;
   int64_t max_bad_rows = 0;

@@ -13,9 +13,6 @@
 namespace weir {
 namespace {
 
-// Rows decoded at a time: their columns stay in the cache between decoding and extraction.
-constexpr int64_t kDecodeRows = 8192;
-
 // Appends up to `rows` rows of the stream to *out; what was bad goes to *bad (by row of *out) with its place in
 // *places.
 Status AppendRows(const Dataset& dataset, RowStream* stream, int64_t rows, Batch* out, std::vector<BadRow>* bad,
@@ -42,7 +39,8 @@ class OrderedSource : public StepSource {
   OrderedSource(const Dataset* dataset, const LoaderOptions& options) : dataset_(dataset), options_(options) {}
 
   Status StartEpoch(int64_t, int64_t samples) override {
-    stream_ = std::make_unique<RowStream>(dataset_, PlanOrderedEpoch(dataset_->group_rows()).streams[0], kDecodeRows);
+    stream_ = std::make_unique<RowStream>(dataset_, PlanOrderedEpoch(dataset_->group_rows()).streams[0],
+                                          options_.decode_rows);
     return stream_->Skip(samples);
   }
 
@@ -103,7 +101,7 @@ class ShuffledSource : public StepSource {
       : dataset_(dataset),
         options_(options),
         group_rows_(dataset->group_rows()),
-        block_rows_(std::max<int64_t>(1, kDecodeRows / options.shuffle_rows) * options.shuffle_rows),
+        block_rows_(std::max<int64_t>(1, options.decode_rows / options.shuffle_rows) * options.shuffle_rows),
         empty_(EmptyBatch(job)) {
     for (const FeatureConfig& feature : job.features()) {
       num_numeric_ += feature.has_numeric();
@@ -166,7 +164,7 @@ class ShuffledSource : public StepSource {
     stream.stream = s;
     stream.next_block = taken / options_.shuffle_rows;
     const int64_t before = stream.next_block * options_.shuffle_rows;
-    stream.rows = std::make_unique<RowStream>(dataset_, std::move(pieces), kDecodeRows);
+    stream.rows = std::make_unique<RowStream>(dataset_, std::move(pieces), options_.decode_rows);
     stream.rows_left = rows - before;
     WEIR_RETURN_IF_ERROR(stream.rows->Skip(before));
     if (taken == before) return Status();
@@ -189,7 +187,7 @@ class ShuffledSource : public StepSource {
   // when all blocks end in the same step, they would stop the training for as long as their rows are trained.
   Status DecodeComing() {
     const int64_t own_streams = (options_.streams - options_.worker + options_.num_workers - 1) / options_.num_workers;
-    const int64_t chunk = std::min(kDecodeRows, block_rows_);
+    const int64_t chunk = std::min(options_.decode_rows, block_rows_);
     for (int64_t k = 0; k < own_streams; ++k) {
       ShuffledStream& stream = own_[options_.worker + k * options_.num_workers];
       if (stream.next >= stream.coming.num_samples + k * chunk / own_streams)

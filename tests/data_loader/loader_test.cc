@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "data_loader/key.h"
+#include "data_loader/plan.h"
 #include "tests/data_loader/lake_fixture.h"
 #include "tests/data_loader/parquet_fixture.h"
 
@@ -212,6 +213,53 @@ TEST_P(LoaderTest, OtherSeedsAndBlocksGiveOtherOrders) {
   options.seed = 1;
   EXPECT_EQ(ReadAll(job_, source(), options, 1), first);
   EXPECT_NE(first[0].ids, (std::vector<uint64_t>(first[0].ids.rbegin(), first[0].ids.rend())));
+}
+
+// The ids of an epoch, as plan.h says: streams in turn, each permuted in blocks of shuffle_rows.
+std::vector<uint64_t> PlannedIds(const LoaderOptions& options, int64_t epoch) {
+  const GroupRows groups = {{50, 50, 50, 50, 30}, {70}, {33, 33, 33, 33, 33, 33, 2}};
+  const std::vector<uint64_t> first_ids = {0, 230, 300};
+  const EpochPlan plan = PlanShuffledEpoch(options.seed, epoch, groups, options.streams);
+  std::vector<std::vector<uint64_t>> streams;
+  for (size_t s = 0; s < plan.streams.size(); ++s) {
+    std::vector<uint64_t> rows, permuted;
+    for (const Piece& piece : plan.streams[s]) {
+      uint64_t id = first_ids[piece.file];
+      for (int g = 0; g < piece.group; ++g) id += groups[piece.file][g];
+      for (int64_t row = piece.begin; row < piece.end; ++row) rows.push_back(id + row);
+    }
+    for (int64_t begin = 0, block = 0; begin < static_cast<int64_t>(rows.size());
+         begin += options.shuffle_rows, ++block) {
+      const int64_t size = std::min<int64_t>(options.shuffle_rows, rows.size() - begin);
+      for (int32_t row : PermuteBlock(options.seed, epoch, s, block, size)) permuted.push_back(rows[begin + row]);
+    }
+    streams.push_back(permuted);
+  }
+  TurnCursor cursor(plan.stream_rows, 0);
+  std::vector<size_t> next(streams.size(), 0);
+  std::vector<uint64_t> ids;
+  for (int64_t i = 0; i < kRows; ++i) {
+    const int s = cursor.Next();
+    ids.push_back(streams[s][next[s]++]);
+  }
+  return ids;
+}
+
+TEST_P(LoaderTest, TheOrderIsThePlansHoweverRowsAreDecoded) {
+  if (GetParam()) return;  // the oracle knows the row groups of the Parquet files
+  for (const int64_t shuffle_rows : {1, 7, 16, 40, 1000}) {
+    for (const int64_t decode_rows : {1, 5, 16, 24, 8192}) {
+      LoaderOptions options = Options(64, 2);
+      options.shuffle_rows = shuffle_rows;
+      options.decode_rows = decode_rows;
+      const std::vector<Step> steps = ReadAll(job_, source(), options, 2);
+      for (int64_t epoch = 0; epoch < 2; ++epoch) {
+        EXPECT_EQ(Flat(steps, epoch), PlannedIds(options, epoch)) << shuffle_rows << " " << decode_rows;
+      }
+      const std::vector<Step> rest = ReadAll(job_, source(), options, 3, steps[4].after);
+      EXPECT_EQ(rest, std::vector<Step>(steps.begin() + 5, steps.end())) << shuffle_rows << " " << decode_rows;
+    }
+  }
 }
 
 TEST_P(LoaderTest, RefusesAPositionOnOtherFiles) {

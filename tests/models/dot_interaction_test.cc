@@ -38,8 +38,11 @@ class DotInteractionTest : public ::testing::TestWithParam<Case> {
 };
 
 TEST_P(DotInteractionTest, ForwardIsTheOracles) {
-  std::vector<float> outputs(shape_.samples * shape_.output_width());
+  // What lies behind the last pair belongs to another part of the samples, which another thread writes.
+  constexpr float kNotOurs = -7;
+  std::vector<float> outputs(shape_.samples * shape_.output_width() + 16, kNotOurs);
   DotInteractionForward(shape_, first_.const_data_ptr<float>(), rest_.const_data_ptr<float>(), outputs.data());
+  for (int i = 0; i < 16; ++i) ASSERT_EQ(outputs[shape_.samples * shape_.output_width() + i], kNotOurs);
   const float* out = outputs.data();
   for (int64_t s = 0; s < shape_.samples; ++s) {
     for (int64_t d = 0; shape_.has_first && d < shape_.dim; ++d) ASSERT_EQ(*out++, static_cast<float>(At(s, 0, d)));
@@ -99,6 +102,16 @@ INSTANTIATE_TEST_SUITE_P(Shapes, DotInteractionTest,
                          ::testing::Values(Case{3, 27, 16, true}, Case{2, 27, 64, true}, Case{5, 10, 8, false},
                                            Case{1, 2, 1, true}, Case{1, 2, 3, false}, Case{2, 17, 17, false},
                                            Case{2, 33, 5, true}, Case{0, 4, 4, true}));
+
+// Around the widths of tiles and registers.
+std::vector<Case> EdgeCases() {
+  std::vector<Case> cases;
+  for (int64_t count : {2, 3, 4, 5, 6, 7, 15, 16, 17, 18, 20, 32, 34}) {
+    for (int64_t dim : {1, 15, 16, 32, 33}) cases.push_back({2, count, dim, count % 2 == 0});
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Edges, DotInteractionTest, ::testing::ValuesIn(EdgeCases()));
 
 }  // namespace
 }  // namespace weir

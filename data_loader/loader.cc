@@ -134,7 +134,7 @@ class LoaderImpl : public Loader {
  private:
   // The thread: all steps from the start, then the end or an error.
   void ReadAhead(int64_t epoch, int64_t samples) {
-    YieldToTraining();
+    if (options_.yields) YieldToTraining();
     ReadStep last;
     last.status = ReadEpochs(epoch, samples);
     last.end = last.status.ok();
@@ -203,14 +203,14 @@ class LoaderImpl : public Loader {
 Status CheckOptions(const LoaderOptions& options) {
   bool valid = options.num_workers >= 1 && options.worker >= 0 && options.worker < options.num_workers &&
                options.batch_size >= 1 && options.epochs >= 1 && options.streams >= 1 && options.shuffle_rows >= 1 &&
-               options.prefetch_batches >= 1;
+               options.prefetch_batches >= 1 && options.decode_rows >= 1;
   if (valid) return Status();
   return InvalidArgument(
       fmt::format("loader options: expected worker {} in [0, num_workers {}) and at least 1 for batch_size {}, epochs "
                   "{}, streams {}, "
-                  "shuffle_rows {}, prefetch_batches {}",
+                  "shuffle_rows {}, prefetch_batches {}, decode_rows {}",
                   options.worker, options.num_workers, options.batch_size, options.epochs, options.streams,
-                  options.shuffle_rows, options.prefetch_batches));
+                  options.shuffle_rows, options.prefetch_batches, options.decode_rows));
 }
 
 LoaderOptions OptionsOf(const Job& job, int worker, int num_workers) {
@@ -233,7 +233,9 @@ LoaderOptions OptionsOf(const Job& job, int worker, int num_workers) {
 }  // namespace
 
 LoaderOptions TrainingLoaderOptions(const Job& job, int worker, int num_workers) {
-  return OptionsOf(job, worker, num_workers);
+  LoaderOptions options = OptionsOf(job, worker, num_workers);
+  options.yields = true;
+  return options;
 }
 
 LoaderOptions EvaluationLoaderOptions(const Job& job, int worker, int num_workers) {

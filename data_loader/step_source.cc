@@ -75,6 +75,7 @@ struct ShuffledStream {
   Batch coming;                            // in the order of the stream
   std::vector<BadRow> coming_bad;
   std::vector<SkippedRow> coming_places;  // one per bad row
+  Status coming_status;                   // an error counts once its rows' turn has come
 };
 
 bool HasOneKeyEach(const Jagged& feature) {
@@ -95,13 +96,25 @@ void Clear(Batch* batch) {
   batch->sample_index.clear();
 }
 
+int64_t OwnStreams(const LoaderOptions& options) {
+  return (options.streams - options.worker + options.num_workers - 1) / options.num_workers;
+}
+
+// Rows decoded for a stream at a time: one block of shuffle_rows, or several small ones, as long as those of all the
+// worker's streams stay within what 16 streams take.
+int64_t BlockRows(const LoaderOptions& options) {
+  constexpr int64_t kStreams = 16;
+  const int64_t rows_max = options.decode_rows * kStreams / std::max(kStreams, OwnStreams(options));
+  return std::max<int64_t>(1, rows_max / options.shuffle_rows) * options.shuffle_rows;
+}
+
 class ShuffledSource : public StepSource {
  public:
   ShuffledSource(const Job& job, const Dataset* dataset, const LoaderOptions& options)
       : dataset_(dataset),
         options_(options),
         group_rows_(dataset->group_rows()),
-        block_rows_(std::max<int64_t>(1, options.decode_rows / options.shuffle_rows) * options.shuffle_rows),
+        block_rows_(BlockRows(options)),
         empty_(EmptyBatch(job)) {
     for (const FeatureConfig& feature : job.features()) {
       num_numeric_ += feature.has_numeric();
@@ -143,7 +156,8 @@ class ShuffledSource : public StepSource {
       out->sample_index.push_back(i);
     }
     WEIR_RETURN_IF_ERROR(Gather(out));
-    return DecodeComing();
+    DecodeComing();
+    return Status();
   }
 
  private:
@@ -164,7 +178,7 @@ class ShuffledSource : public StepSource {
     stream.stream = s;
     stream.next_block = taken / options_.shuffle_rows;
     const int64_t before = stream.next_block * options_.shuffle_rows;
-    stream.rows = std::make_unique<RowStream>(dataset_, std::move(pieces), options_.decode_rows);
+    stream.rows = std::make_unique<RowStream>(dataset_, std::move(pieces), std::min(options_.decode_rows, block_rows_));
     stream.rows_left = rows - before;
     WEIR_RETURN_IF_ERROR(stream.rows->Skip(before));
     if (taken == before) return Status();
@@ -177,28 +191,28 @@ class ShuffledSource : public StepSource {
   int64_t ComingRows(const ShuffledStream& stream) const { return std::min(block_rows_, stream.rows_left); }
 
   // Up to `rows` more rows of the stream's next block.
-  Status Decode(int64_t rows, ShuffledStream* stream) {
+  void Decode(int64_t rows, ShuffledStream* stream) {
     rows = std::min(rows, ComingRows(*stream) - stream->coming.num_samples);
-    return AppendRows(*dataset_, stream->rows.get(), rows, &stream->coming, &stream->coming_bad,
-                      &stream->coming_places);
+    if (!stream->coming_status.ok()) return;
+    stream->coming_status =
+        AppendRows(*dataset_, stream->rows.get(), rows, &stream->coming, &stream->coming_bad, &stream->coming_places);
   }
 
   // The next blocks of all streams are decoded as the rows of these go out, one stream after the other: read at once,
   // when all blocks end in the same step, they would stop the training for as long as their rows are trained.
-  Status DecodeComing() {
-    const int64_t own_streams = (options_.streams - options_.worker + options_.num_workers - 1) / options_.num_workers;
+  void DecodeComing() {
     const int64_t chunk = std::min(options_.decode_rows, block_rows_);
+    const int64_t own_streams = OwnStreams(options_);
     for (int64_t k = 0; k < own_streams; ++k) {
       ShuffledStream& stream = own_[options_.worker + k * options_.num_workers];
-      if (stream.next >= stream.coming.num_samples + k * chunk / own_streams)
-        WEIR_RETURN_IF_ERROR(Decode(chunk, &stream));
+      if (stream.next >= stream.coming.num_samples + k * chunk / own_streams) Decode(chunk, &stream);
     }
-    return Status();
   }
 
   // The next block, whole and permuted, takes the place of this one.
   Status LoadBlock(ShuffledStream* stream) {
-    WEIR_RETURN_IF_ERROR(Decode(block_rows_, stream));
+    Decode(block_rows_, stream);
+    WEIR_RETURN_IF_ERROR(stream->coming_status);
     const int64_t rows = stream->coming.num_samples;
     picks_.clear();
     for (int64_t begin = 0; begin < rows; begin += options_.shuffle_rows) {

@@ -43,11 +43,20 @@ void Connection::OnReady(const Status& status) {
   ReadHeader(0);
 }
 
+// A part of a frame that is not read yet, for more of it is to come, is a sign of life, too.
+int64_t Connection::last_heard_ns() const {
+  const size_t unread = stream_->Unread();
+  if (unread > unread_) last_heard_ns_ = SystemClock().SteadyNanos();
+  unread_ = unread;
+  return last_heard_ns_;
+}
+
 void Connection::ReadHeader(size_t have_bytes) {
   stream_->Read(asio::buffer(header_bytes_.data() + have_bytes, kFrameHeaderBytes - have_bytes),
                 [self = shared_from_this(), have_bytes](const Status& status, size_t bytes) {
                   if (!status.ok()) return self->Close(status);
                   self->last_heard_ns_ = SystemClock().SteadyNanos();
+                  self->unread_ = 0;
                   if (have_bytes + bytes < kFrameHeaderBytes) return self->ReadHeader(have_bytes + bytes);
                   self->OnHeader();
                 });
@@ -67,6 +76,7 @@ void Connection::ReadPayload(size_t have_bytes) {
                 [self = shared_from_this(), have_bytes](const Status& status, size_t bytes) {
                   if (!status.ok()) return self->Close(status);
                   self->last_heard_ns_ = SystemClock().SteadyNanos();
+                  self->unread_ = 0;
                   if (have_bytes + bytes < self->payload_.size()) return self->ReadPayload(have_bytes + bytes);
                   self->OnPayload();
                 });

@@ -1,4 +1,4 @@
-// Connection: one framed socket (TCP or Unix) of the parameter protocol, the same at both ends.
+// Connection: a stream of bytes (stream.h) with the parameter protocol's frames, the same at both ends.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@
 namespace weir {
 
 // Its handlers keep it alive until it is closed. Frames that are sent before its stream's handshake is done wait for
-// it; where that fails (TLS), the connection is closed with the reason. Memory is bounded by the payload bound for
+// it; where that fails, the connection is closed with the reason. Memory is bounded by the payload bound for
 // reading and, for writing, by what the owner sends before the peer reads (bounded by the requests it admits).
 class Connection : public Channel, public std::enable_shared_from_this<Connection> {
  public:
@@ -31,7 +31,7 @@ class Connection : public Channel, public std::enable_shared_from_this<Connectio
   void CloseAfterWrites() override;
   void Close(const Status& reason) override;
   bool closed() const override { return closed_seen_; }
-  int64_t last_heard_ns() const override { return last_heard_ns_; }
+  int64_t last_heard_ns() const override;
   bool may_break() const override { return !stream_->is_unix(); }
   std::string peer() const override { return peer_; }
 
@@ -62,7 +62,8 @@ class Connection : public Channel, public std::enable_shared_from_this<Connectio
   std::array<uint8_t, kFrameHeaderBytes> header_bytes_{};
   FrameHeader header_;
   Buffer payload_;
-  std::atomic<int64_t> last_heard_ns_;
+  mutable std::atomic<int64_t> last_heard_ns_;
+  mutable size_t unread_ = 0;  // of the stream when it was last looked at; since the last read
   std::atomic<bool> closed_seen_ = false;
 
   std::mutex mutex_;  // guards what follows, and writes to the stream while writing_ is false

@@ -14,17 +14,19 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <glog/logging.h>
 #include <asio/post.hpp>
 
 namespace weir {
 namespace {
 
-static_assert(std::has_single_bit(kRingBytes));
+static_assert(std::has_single_bit(kRingBytesMin) && std::has_single_bit(kRingBytesMax));
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
 // Copied at a time: the other end copies out while this one copies in.
 constexpr size_t kChunkBytes = 64 << 10;
-constexpr char kOffer = 'm';  // the byte that carries the memory's descriptor
+constexpr char kOffer = 'm';    // the byte that carries the memory's descriptor
+constexpr char kNoOffer = 's';  // there is none: frames go over the socket
 constexpr char kBell = '!';
 
 // What both ends see of a ring. Either end may write anything: each believes its own counter and bounds the other's.
@@ -37,54 +39,56 @@ struct alignas(64) RingHead {
   std::atomic<uint32_t> writer_waits;
 };
 
-struct Memory {
-  RingHead heads[2];  // of the bytes from the end that accepted; of those from the end that dialed
-  alignas(4096) uint8_t bytes[2][kRingBytes];
-};
+// Two heads (of the bytes from the end that accepted; of those from the end that dialed), then the bytes of the rings.
+constexpr size_t kHeadBytes = 4096;
+static_assert(2 * sizeof(RingHead) <= kHeadBytes);
 
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 Status SystemError(const char* call) { return Unavailable(fmt::format("{}: {}", call, std::strerror(errno))); }
 
-Status Broken(uint64_t found) {
-  return DataLoss(fmt::format("shared memory: expected at most {} bytes under way, found {}", kRingBytes, found));
-}
-
 class Mapping {
  public:
   Mapping() = default;
-  explicit Mapping(Memory* memory) : memory_(memory) {}
-  Mapping(Mapping&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)) {}
+  Mapping(void* memory, size_t ring_bytes) : memory_(static_cast<uint8_t*>(memory)), ring_bytes_(ring_bytes) {}
+  Mapping(Mapping&& other) noexcept { *this = std::move(other); }
   Mapping& operator=(Mapping&& other) noexcept {
     std::swap(memory_, other.memory_);
+    std::swap(ring_bytes_, other.ring_bytes_);
     return *this;
   }
   ~Mapping() {
-    if (memory_ != nullptr) munmap(memory_, sizeof(Memory));
+    if (memory_ != nullptr) munmap(memory_, bytes());
   }
-  Memory* operator->() const { return memory_; }
+  size_t ring_bytes() const { return ring_bytes_; }
+  size_t bytes() const { return kHeadBytes + 2 * ring_bytes_; }
+  RingHead* head(int ring) const { return reinterpret_cast<RingHead*>(memory_) + ring; }
+  uint8_t* ring(int ring) const { return memory_ + kHeadBytes + ring * ring_bytes_; }
 
  private:
-  Memory* memory_ = nullptr;
+  uint8_t* memory_ = nullptr;
+  size_t ring_bytes_ = 0;
 };
 
-Result<Mapping> Map(int fd) {
-  void* memory = mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+Result<Mapping> Map(int fd, size_t ring_bytes) {
+  const size_t bytes = kHeadBytes + 2 * ring_bytes;
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return SystemError("mmap of shared memory");
-  return Mapping(static_cast<Memory*>(memory));
+  return Mapping(memory, ring_bytes);
 }
 
 // A descriptor of zeroed memory; the caller closes it.
-Result<int> MakeMemory() {
+Result<int> MakeMemory(size_t ring_bytes) {
   const int fd = memfd_create("weir", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) return SystemError("memfd_create");
-  if (ftruncate(fd, sizeof(Memory)) == 0 && fcntl(fd, F_ADD_SEALS, kSeals) == 0) return fd;
+  const auto bytes = static_cast<off_t>(kHeadBytes + 2 * ring_bytes);
+  if (ftruncate(fd, bytes) == 0 && fcntl(fd, F_ADD_SEALS, kSeals) == 0) return fd;
   const Status error = SystemError("shared memory");
   close(fd);
   return error;
 }
 
-// One byte, with a descriptor: sent, or taken (-1: none came with it).
+// One byte, and a descriptor with it.
 union Descriptor {
   cmsghdr header;
   char bytes[CMSG_SPACE(sizeof(int))];
@@ -95,11 +99,12 @@ msghdr MessageWith(iovec* byte, Descriptor* descriptor) {
   message.msg_iov = byte;
   message.msg_iovlen = 1;
   message.msg_control = descriptor->bytes;
-  message.msg_controllen = sizeof(descriptor->bytes);
+  // Without room for a second one, which the system would open for us and nobody would close.
+  message.msg_controllen = CMSG_LEN(sizeof(int));
   return message;
 }
 
-Status SendDescriptor(int socket, int fd) {
+Status SendOffer(int socket, int fd) {
   char offer = kOffer;
   iovec byte = {&offer, 1};
   Descriptor descriptor{};
@@ -112,7 +117,8 @@ Status SendDescriptor(int socket, int fd) {
   return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? Status() : SystemError("offering shared memory");
 }
 
-Result<int> TakeDescriptor(int socket) {
+// The descriptor, -1 if none is offered.
+Result<int> TakeOffer(int socket) {
   char offer = 0;
   iovec byte = {&offer, 1};
   Descriptor descriptor{};
@@ -122,8 +128,11 @@ Result<int> TakeDescriptor(int socket) {
   if (got == 0) return Unavailable("closed the connection");
   int fd = -1;
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) std::memcpy(&fd, CMSG_DATA(header), sizeof(int));
-  if (offer == kOffer && fd >= 0) return fd;
+  const bool has_one = header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+                       header->cmsg_len == CMSG_LEN(sizeof(int));
+  if (has_one) std::memcpy(&fd, CMSG_DATA(header), sizeof(int));
+  const bool alone = (message.msg_flags & MSG_CTRUNC) == 0;
+  if (alone && offer == (fd >= 0 ? kOffer : kNoOffer)) return fd;
   if (fd >= 0) close(fd);
   return DataLoss("expected an offer of shared memory, found something else: is it a server of this version?");
 }
@@ -131,29 +140,40 @@ Result<int> TakeDescriptor(int socket) {
 Result<Mapping> MapOffered(int fd) {
   const int seals = fcntl(fd, F_GET_SEALS);
   const off_t bytes = lseek(fd, 0, SEEK_END);
-  if (seals < 0 || (seals & kSeals) != kSeals || bytes != static_cast<off_t>(sizeof(Memory))) {
-    return DataLoss(fmt::format("shared memory: expected {} bytes, sealed, found {} with seals {:#x}", sizeof(Memory),
-                                bytes, seals));
+  const size_t ring_bytes = bytes > static_cast<off_t>(kHeadBytes) ? (bytes - kHeadBytes) / 2 : 0;
+  const bool has_size = ring_bytes >= kRingBytesMin && ring_bytes <= kRingBytesMax && std::has_single_bit(ring_bytes) &&
+                        bytes == static_cast<off_t>(kHeadBytes + 2 * ring_bytes);
+  if (seals < 0 || (seals & kSeals) != kSeals || !has_size) {
+    return DataLoss(
+        fmt::format("shared memory: expected two rings of {} to {} bytes, sealed, found {} bytes with seals "
+                    "{:#x}",
+                    kRingBytesMin, kRingBytesMax, bytes, seals));
   }
-  return Map(fd);
+  return Map(fd, ring_bytes);
+}
+
+Status Broken(size_t ring_bytes, uint64_t found) {
+  return DataLoss(fmt::format("shared memory: expected at most {} bytes under way, found {}", ring_bytes, found));
 }
 
 // The writer's side of a ring. Its calls come from one thread at a time.
 class RingWriter {
  public:
-  void Open(RingHead* head, uint8_t* bytes) {
-    head_ = head;
-    bytes_ = bytes;
+  void Open(const Mapping& memory, int ring) {
+    head_ = memory.head(ring);
+    bytes_ = memory.ring(ring);
+    ring_bytes_ = memory.ring_bytes();
   }
-  // How much of it went in.
+  // How much of it went in: a ring's worth at most, for the caller may hold up others.
   Result<size_t> Write(const uint8_t* from, size_t size) {
+    size = std::min(size, ring_bytes_);
     size_t done = 0;
     while (done < size) {
       const uint64_t under_way = written_ - head_->read.load(std::memory_order_acquire);
-      if (under_way > kRingBytes) return Broken(under_way);
-      const size_t n = std::min({size - done, kRingBytes - static_cast<size_t>(under_way), kChunkBytes});
+      if (under_way > ring_bytes_) return Broken(ring_bytes_, under_way);
+      const size_t n = std::min({size - done, ring_bytes_ - static_cast<size_t>(under_way), kChunkBytes});
       if (n == 0) break;
-      const size_t at = written_ % kRingBytes, first = std::min(n, kRingBytes - at);
+      const size_t at = written_ % ring_bytes_, first = std::min(n, ring_bytes_ - at);
       std::memcpy(bytes_ + at, from + done, first);
       std::memcpy(bytes_, from + done + first, n - first);
       written_ += n;
@@ -177,25 +197,28 @@ class RingWriter {
  private:
   RingHead* head_ = nullptr;
   uint8_t* bytes_ = nullptr;
+  size_t ring_bytes_ = 0;
   uint64_t written_ = 0;
 };
 
 // The reader's side: the transport's thread.
 class RingReader {
  public:
-  void Open(RingHead* head, const uint8_t* bytes) {
-    head_ = head;
-    bytes_ = bytes;
+  void Open(const Mapping& memory, int ring) {
+    head_ = memory.head(ring);
+    bytes_ = memory.ring(ring);
+    ring_bytes_ = memory.ring_bytes();
   }
-  // How much came out; 0: nothing is there.
+  // How much came out, a ring's worth at most; 0: nothing is there.
   Result<size_t> Read(uint8_t* to, size_t size) {
+    size = std::min(size, ring_bytes_);
     size_t done = 0;
     while (done < size) {
       const uint64_t ready = head_->written.load(std::memory_order_acquire) - read_;
-      if (ready > kRingBytes) return Broken(ready);
+      if (ready > ring_bytes_) return Broken(ring_bytes_, ready);
       const size_t n = std::min({size - done, static_cast<size_t>(ready), kChunkBytes});
       if (n == 0) break;
-      const size_t at = read_ % kRingBytes, first = std::min(n, kRingBytes - at);
+      const size_t at = read_ % ring_bytes_, first = std::min(n, ring_bytes_ - at);
       std::memcpy(to + done, bytes_ + at, first);
       std::memcpy(to + done + first, bytes_, n - first);
       read_ += n;
@@ -214,38 +237,42 @@ class RingReader {
   bool WriterWaits() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const uint64_t ready = head_->written.load(std::memory_order_relaxed) - read_;
-    return ready <= kRingBytes / 2 && head_->writer_waits.load(std::memory_order_relaxed) != 0 &&
+    return ready <= ring_bytes_ / 2 && head_->writer_waits.load(std::memory_order_relaxed) != 0 &&
            head_->writer_waits.exchange(0) != 0;
   }
 
  private:
   RingHead* head_ = nullptr;
   const uint8_t* bytes_ = nullptr;
+  size_t ring_bytes_ = 0;
   uint64_t read_ = 0;
 };
 
 class SharedMemoryStream : public Stream {
  public:
-  // offer: the descriptor to hand over, closed then; -1 at the end that takes it.
+  // The end that offers: the memory and its descriptor, which is closed once it is handed over.
   SharedMemoryStream(Socket socket, Mapping memory, int offer) : socket_(std::move(socket)), offer_(offer) {
-    if (offer_ >= 0) Open(std::move(memory), 0);
+    Open(std::move(memory), 0);
   }
+  // The end that takes it.
+  explicit SharedMemoryStream(Socket socket) : socket_(std::move(socket)) {}
   ~SharedMemoryStream() override {
     if (offer_ >= 0) close(offer_);
   }
 
   void Handshake(OnReady done) override {
     if (offer_ >= 0) {
-      const Status offered = SendDescriptor(socket_.native_handle(), offer_);
+      const Status offered = SendOffer(socket_.native_handle(), offer_);
       close(std::exchange(offer_, -1));
       return done(offered);
     }
     socket_.async_wait(Socket::wait_read, [this, done = std::move(done)](const asio::error_code& error) {
-      done(error ? SocketStatus(error) : TakeOffer());
+      done(error ? SocketStatus(error) : OpenOffered());
     });
   }
 
   void Read(asio::mutable_buffer to, OnBytes done) override {
+    if (plain_) return plain_->Read(to, std::move(done));
     Result<size_t> bytes = TryRead(to);
     if (bytes.ok() && *bytes == 0) {
       in_.Wait();
@@ -258,6 +285,7 @@ class SharedMemoryStream : public Stream {
   }
 
   void Write(const WriteBuffers& from, OnBytes done) override {
+    if (plain_) return plain_->Write(from, std::move(done));
     Result<size_t> bytes = TryWrite(from);
     if (bytes.ok() && *bytes == 0) {
       out_.Wait();
@@ -270,23 +298,27 @@ class SharedMemoryStream : public Stream {
   }
 
   size_t WriteNow(const WriteBuffers& from) override {
+    if (plain_) return plain_->WriteNow(from);
     const Result<size_t> bytes = TryWrite(from);
     return bytes.ok() ? *bytes : 0;
   }
 
   // The socket stays open for bells: the peer may still have to be told of room.
   void EndWrites() override {
+    if (plain_) return plain_->EndWrites();
     out_.End();
     Ring();
   }
 
   void Close() override {
+    if (plain_) return plain_->Close();
+    ended_ = true;
     asio::error_code error;
     socket_.close(error);
   }
 
   bool is_unix() const override { return true; }
-  asio::any_io_executor executor() override { return socket_.get_executor(); }
+  asio::any_io_executor executor() override { return plain_ ? plain_->executor() : socket_.get_executor(); }
 
  private:
   // What waits for a bell. Owned by the handler of that wait, so that it goes where the handler is dropped.
@@ -299,12 +331,16 @@ class SharedMemoryStream : public Stream {
 
   void Open(Mapping memory, int mine) {
     memory_ = std::move(memory);
-    out_.Open(&memory_->heads[mine], memory_->bytes[mine]);
-    in_.Open(&memory_->heads[1 - mine], memory_->bytes[1 - mine]);
+    out_.Open(memory_, mine);
+    in_.Open(memory_, 1 - mine);
   }
 
-  Status TakeOffer() {
-    WEIR_ASSIGN_OR_RETURN(const int fd, TakeDescriptor(socket_.native_handle()));
+  Status OpenOffered() {
+    WEIR_ASSIGN_OR_RETURN(const int fd, TakeOffer(socket_.native_handle()));
+    if (fd < 0) {
+      plain_ = MakeSocketStream(std::move(socket_));
+      return Status();
+    }
     Result<Mapping> memory = MapOffered(fd);
     close(fd);
     if (memory.ok()) Open(std::move(*memory), 1);
@@ -314,14 +350,16 @@ class SharedMemoryStream : public Stream {
   // An error once nothing is left to be read and nothing more comes. (Whether the end is known is asked first: the
   // peer's last bytes were there before it.)
   Result<size_t> TryRead(asio::mutable_buffer to) {
-    const bool ended = peer_gone_ || in_.ended();
+    WEIR_RETURN_IF_ERROR(CheckOpen());
+    const bool last = peer_gone_ || in_.ended();
     WEIR_ASSIGN_OR_RETURN(const size_t bytes, in_.Read(static_cast<uint8_t*>(to.data()), to.size()));
     if (bytes > 0 && in_.WriterWaits()) Ring();
-    if (bytes == 0 && ended) return Unavailable("closed the connection");
+    if (bytes == 0 && last) return Unavailable("closed the connection");
     return bytes;
   }
 
   Result<size_t> TryWrite(const WriteBuffers& from) {
+    WEIR_RETURN_IF_ERROR(CheckOpen());
     if (peer_gone_) return Unavailable("closed the connection");
     size_t all = 0;
     for (const asio::const_buffer& part : from) {
@@ -333,12 +371,21 @@ class SharedMemoryStream : public Stream {
     return all;
   }
 
+  Status CheckOpen() const {
+    if (foreign_bytes_) return DataLoss("shared memory: expected bells on the socket, found other bytes");
+    return ended_ ? Unavailable("the connection was closed") : Status();
+  }
+
   // Where the socket is full of bells, the peer has one.
   void Ring() { (void)send(socket_.native_handle(), &kBell, 1, MSG_DONTWAIT | MSG_NOSIGNAL); }
 
   void Post(const Result<size_t>& bytes, OnBytes done) {
     asio::post(socket_.get_executor(),
-               [status = bytes.status(), n = bytes.ok() ? *bytes : 0, done = std::move(done)] { done(status, n); });
+               [this, status = bytes.status(), n = bytes.ok() ? *bytes : 0, done = std::move(done)] {
+                 // Closed meanwhile: the bytes are nobody's.
+                 if (status.ok() && ended_) return done(CheckOpen(), 0);
+                 done(status, n);
+               });
   }
 
   Pending* WaitForBell() {
@@ -363,38 +410,55 @@ class SharedMemoryStream : public Stream {
     if (waited.on_written) Write(waited.write_from, std::move(waited.on_written));
   }
 
+  // Once: who rings without end must not keep the thread. The next wait finds what is left.
   void TakeBells() {
-    char bells[64];
-    ssize_t got;
-    do {
-      got = recv(socket_.native_handle(), bells, sizeof(bells), MSG_DONTWAIT);
-    } while (got == sizeof(bells) || (got < 0 && errno == EINTR));
-    if (got == 0 || (got < 0 && errno != EAGAIN)) peer_gone_ = true;
+    char bells[4096];
+    const ssize_t got = recv(socket_.native_handle(), bells, sizeof(bells), MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) peer_gone_ = true;
+    if (!std::all_of(bells, bells + std::max<ssize_t>(got, 0), [](char bell) { return bell == kBell; })) {
+      foreign_bytes_ = true;
+    }
   }
 
   Socket socket_;
-  int offer_;
+  int offer_ = -1;
+  std::unique_ptr<Stream> plain_;  // instead of all that follows, where no memory was offered
   Mapping memory_;
   RingWriter out_;
   RingReader in_;
   Pending* pending_ = nullptr;
+  // Read by the thread that calls WriteNow, too.
   std::atomic<bool> peer_gone_ = false;
+  std::atomic<bool> foreign_bytes_ = false;
+  std::atomic<bool> ended_ = false;
 };
+
+// Says that there is no memory, and why.
+std::unique_ptr<Stream> OfferNone(Stream::Socket socket, const Status& reason) {
+  LOG_EVERY_T(WARNING, 60) << "connections within this machine go over sockets: " << reason.ToString();
+  (void)send(socket.native_handle(), &kNoOffer, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return MakeSocketStream(std::move(socket));
+}
 
 }  // namespace
 
-Result<std::unique_ptr<Stream>> AcceptSharedMemory(Stream::Socket socket) {
-  WEIR_ASSIGN_OR_RETURN(const int fd, MakeMemory());
-  Result<Mapping> memory = Map(fd);
-  if (!memory.ok()) {
-    close(fd);
-    return memory.status();
-  }
-  return std::unique_ptr<Stream>(std::make_unique<SharedMemoryStream>(std::move(socket), std::move(*memory), fd));
+size_t RingBytes(int num_workers) {
+  constexpr size_t kRingsBytes = 16 << 20;  // one way, all workers
+  return std::clamp(std::bit_floor(kRingsBytes / static_cast<size_t>(std::max(num_workers, 1))), kRingBytesMin,
+                    kRingBytesMax);
+}
+
+std::unique_ptr<Stream> AcceptSharedMemory(Stream::Socket socket, size_t ring_bytes) {
+  const Result<int> fd = MakeMemory(ring_bytes);
+  if (!fd.ok()) return OfferNone(std::move(socket), fd.status());
+  Result<Mapping> memory = Map(*fd, ring_bytes);
+  if (memory.ok()) return std::make_unique<SharedMemoryStream>(std::move(socket), std::move(*memory), *fd);
+  close(*fd);
+  return OfferNone(std::move(socket), memory.status());
 }
 
 std::unique_ptr<Stream> DialSharedMemory(Stream::Socket socket) {
-  return std::make_unique<SharedMemoryStream>(std::move(socket), Mapping(), -1);
+  return std::make_unique<SharedMemoryStream>(std::move(socket));
 }
 
 }  // namespace weir

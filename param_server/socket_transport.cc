@@ -34,9 +34,9 @@ Result<std::unique_ptr<Stream>> DialedStream(Stream::Socket socket, const TlsCre
   return DialTls(std::move(socket), *tls, host);
 }
 
-Result<std::unique_ptr<Stream>> AcceptedStream(Stream::Socket socket, const TlsCredentials* tls) {
+Result<std::unique_ptr<Stream>> AcceptedStream(Stream::Socket socket, const TlsCredentials* tls, int num_workers) {
   const bool is_unix = IsUnix(socket);
-  if (is_unix && kSharesMemory) return AcceptSharedMemory(std::move(socket));
+  if (is_unix && kSharesMemory) return AcceptSharedMemory(std::move(socket), RingBytes(num_workers));
   if (is_unix || tls == nullptr) return MakeSocketStream(std::move(socket));
   return AcceptTls(std::move(socket), *tls);
 }
@@ -99,10 +99,10 @@ void SocketTransport::Dial(const ServerAddress& address, int64_t timeout_ns, OnD
 }
 
 Result<ServerAddress> SocketTransport::Listen(const ListenOptions& options, OnAccepted on_accepted) {
-  const auto accept = [this, on_accepted = std::move(on_accepted),
-                       bytes_max = options.payload_bytes_max](Connection::Socket socket) {
+  const auto accept = [this, on_accepted = std::move(on_accepted), bytes_max = options.payload_bytes_max,
+                       num_workers = options.num_workers](Connection::Socket socket) {
     std::string peer = PeerName(socket);
-    Result<std::unique_ptr<Stream>> stream = AcceptedStream(std::move(socket), tls_.get());
+    Result<std::unique_ptr<Stream>> stream = AcceptedStream(std::move(socket), tls_.get(), num_workers);
     if (!stream.ok()) {
       LOG(ERROR) << "a connection from " << peer << " was dropped: " << stream.status().ToString();
       return;

@@ -18,7 +18,7 @@ class SocketStream : public Stream {
   void Handshake(OnReady done) override { done(Status()); }
 
   void Read(asio::mutable_buffer to, OnBytes done) override {
-    if (socket_.available(ignored_) == 0) SetLowWater(std::min(to.size(), kLowWaterMax));
+    if (Unread() == 0) SetLowWater(std::min(to.size(), kLowWaterMax));
     socket_.async_read_some(asio::buffer(to), [done = std::move(done)](const asio::error_code& error, size_t bytes) {
       done(error ? SocketStatus(error) : Status(), bytes);
     });
@@ -52,6 +52,7 @@ class SocketStream : public Stream {
 
   bool is_unix() const override { return is_unix_; }
   asio::any_io_executor executor() override { return socket_.get_executor(); }
+  size_t Unread() override { return socket_.available(ignored_); }
 
  private:
   // Of a frame of rows, which comes in parts, each would wake the thread.

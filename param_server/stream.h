@@ -1,4 +1,5 @@
-// Stream: the bytes under a Connection: a plain socket, or TLS on one (tls_stream.h).
+// Stream: the bytes under a Connection: a plain socket, TLS on one (tls_stream.h), or memory that both ends share
+// (shared_memory_stream.h).
 #pragma once
 
 #include <array>
@@ -26,7 +27,7 @@ class Stream {
 
   virtual ~Stream() = default;
 
-  // Before all else, once. A plain socket is ready at once: `done` is called from here.
+  // Before all else, once. A plain socket, or the end that offers memory, is ready at once: `done` is called from here.
   virtual void Handshake(OnReady done) = 0;
   // Some bytes, at least one.
   virtual void Read(asio::mutable_buffer to, OnBytes done) = 0;
@@ -39,6 +40,8 @@ class Stream {
   virtual void EndWrites() = 0;
   // What is under way is done with an error.
   virtual void Close() = 0;
+  // Bytes that have come and were not read, as far as can be told: a read may wait for more of them.
+  virtual size_t Unread() { return 0; }
   // Whether both ends are on this machine.
   virtual bool is_unix() const = 0;
   virtual asio::any_io_executor executor() = 0;

@@ -40,7 +40,7 @@ class Channel {
   using OnClose = std::function<void(const Status&)>;
 
   virtual ~Channel() = default;
-  // Shakes hands, where the network asks for that (TLS); frames that are sent meanwhile wait.
+  // Shakes hands, where the network asks for that (TLS, shared memory); frames that are sent meanwhile wait.
   virtual void Start(OnFrame on_frame, OnClose on_close) = 0;
   virtual void set_payload_bytes_max(int64_t bytes_max) = 0;
   // Queues a frame, or writes it at once from the calling thread as far as the network takes it. Silently does nothing
@@ -66,6 +66,7 @@ struct ListenOptions {
   int port = 0;                                    // 0: any free one
   std::string who;                                 // for messages: "server 0"
   int64_t payload_bytes_max = kHandshakeBytesMax;  // of a channel at first
+  int num_workers = 1;                             // that will connect; they share the memory there is for channels
 };
 
 // One per store and per server; owned by it. Its thread runs one callback at a time.

@@ -1,6 +1,7 @@
 #include "models/layers/dot_interaction_kernel.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "models/layers/vector_clones.h"
@@ -15,7 +16,6 @@ constexpr int64_t kRows = 4;    // of a tile: their sums run side by side, which
 
 // As g++'s vectors, for only so does it keep a tile's sums in registers; narrower registers hold one in parts.
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float)), aligned(alignof(float)), may_alias));
-typedef int32_t LaneIndices __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
 constexpr int64_t RoundUp(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 constexpr int64_t PairsBefore(int64_t row) { return row * (row - 1) / 2; }
@@ -34,20 +34,18 @@ WEIR_INLINE void Store(const Lanes& lanes, int64_t n, float* to) {
   }
 }
 
+constexpr int LowLane(int width, int lane) { return (lane & width) == 0 ? lane : kLanes + lane - width; }
+constexpr int HighLane(int width, int lane) { return (lane & width) == 0 ? lane + width : kLanes + lane; }
+
 // For each pair of rows that are kWidth apart, exchanges the upper kWidth lanes of each 2 * kWidth of the one with the
 // lower ones of the other: of a 16 x 16 transpose the step for kWidth.
-template <int kWidth>
-WEIR_INLINE void ExchangeLanes(Lanes* rows) {
-  LaneIndices low, high;
-  for (int l = 0; l < kLanes; ++l) {
-    low[l] = (l & kWidth) == 0 ? l : kLanes + l - kWidth;
-    high[l] = (l & kWidth) == 0 ? l + kWidth : kLanes + l;
-  }
+template <int kWidth, int... kLane>
+WEIR_INLINE void ExchangeLanes(Lanes* rows, std::integer_sequence<int, kLane...>) {
   for (int r = 0; r < kLanes; ++r) {
     if ((r & kWidth) != 0) continue;
     const Lanes a = rows[r], b = rows[r + kWidth];
-    rows[r] = __builtin_shuffle(a, b, low);
-    rows[r + kWidth] = __builtin_shuffle(a, b, high);
+    rows[r] = __builtin_shufflevector(a, b, LowLane(kWidth, kLane)...);
+    rows[r + kWidth] = __builtin_shufflevector(a, b, HighLane(kWidth, kLane)...);
   }
 }
 
@@ -59,10 +57,10 @@ WEIR_INLINE void Transpose(int64_t count, int64_t padded_count, int64_t dim, con
       Lanes rows[kLanes];
 #pragma GCC unroll 16
       for (int64_t r = 0; r < kLanes; ++r) rows[r] = At(vectors[std::min(i + r, count - 1)] + d);
-      ExchangeLanes<8>(rows);
-      ExchangeLanes<4>(rows);
-      ExchangeLanes<2>(rows);
-      ExchangeLanes<1>(rows);
+      ExchangeLanes<8>(rows, std::make_integer_sequence<int, kLanes>());
+      ExchangeLanes<4>(rows, std::make_integer_sequence<int, kLanes>());
+      ExchangeLanes<2>(rows, std::make_integer_sequence<int, kLanes>());
+      ExchangeLanes<1>(rows, std::make_integer_sequence<int, kLanes>());
 #pragma GCC unroll 16
       for (int64_t r = 0; r < kLanes; ++r) At(transposed + (d + r) * padded_count + i) = rows[r];
     }

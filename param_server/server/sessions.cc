@@ -34,6 +34,7 @@ Sessions::~Sessions() { Stop(); }
 
 Status Sessions::Start() {
   ListenOptions listen;
+  listen.num_workers = static_cast<int>(options_.expected.num_workers);
   listen.bind_address = options_.bind_address;
   listen.port = options_.port;
   listen.who = fmt::format("server {}", options_.expected.server);

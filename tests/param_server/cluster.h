@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
@@ -338,6 +339,14 @@ class RawSocket {
     address.sin_port = htons(static_cast<uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0) << strerror(errno);
+  }
+  // To the abstract Unix socket.
+  explicit RawSocket(const std::string& unix_name) : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, unix_name.data(), unix_name.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + unix_name.size());
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), size), 0) << strerror(errno);
   }
   ~RawSocket() { Close(); }
   RawSocket(const RawSocket&) = delete;

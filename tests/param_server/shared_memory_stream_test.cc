@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <memory>
@@ -35,6 +36,7 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr int64_t kWaitMillis = 10'000;
+constexpr size_t kRingBytes = kRingBytesMax;
 
 std::array<int, 2> SocketPair() {
   std::array<int, 2> ends{};
@@ -51,11 +53,7 @@ class End {
  public:
   ~End() { Stop(); }
 
-  void Accept(int fd) {
-    auto stream = AcceptSharedMemory(Take(&io_, fd));
-    ASSERT_TRUE(stream.ok()) << stream.status().ToString();
-    Use(std::move(*stream));
-  }
+  void Accept(int fd) { Use(AcceptSharedMemory(Take(&io_, fd), kRingBytes)); }
   void Dial(int fd) { Use(DialSharedMemory(Take(&io_, fd))); }
   Status Handshake() {
     return Await<Status>([this](auto done) { stream_->Handshake(done); });
@@ -215,6 +213,24 @@ TEST_F(SharedMemoryStreamTest, APeersDeathIsAnEndForReadsAndWritesThatWait) {
   EXPECT_EQ(dialed_.Write("more").status().code(), StatusCode::kUnavailable);
 }
 
+TEST_F(SharedMemoryStreamTest, NothingIsReadAfterClosing) {
+  Connect();
+  EXPECT_EQ(accepted_.stream()->WriteNow({asio::buffer("unread", 6), {}}), 6);
+  Status before, after;
+  auto byte = std::make_shared<char>();
+  dialed_.OnThread([&] {
+    dialed_.stream()->Read(asio::buffer(byte.get(), 1),
+                           [&before, byte](const Status& status, size_t) { before = status; });
+    dialed_.stream()->Close();
+    dialed_.stream()->Read(asio::buffer(byte.get(), 1),
+                           [&after, byte](const Status& status, size_t) { after = status; });
+  });
+  dialed_.OnThread([] {});
+  EXPECT_EQ(before.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(after.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(dialed_.stream()->WriteNow({asio::buffer("x", 1), {}}), 0);
+}
+
 TEST_F(SharedMemoryStreamTest, ClosingEndsWhatWaits) {
   Connect();
   std::thread closer([&] {
@@ -303,40 +319,56 @@ TEST_F(SharedMemoryStreamTest, NeedlessBellsAreTaken) {
   reader.join();
 }
 
-// Hands over `fd` (-1: none) with this byte.
-void Offer(int socket, char byte, int fd) {
+TEST_F(SharedMemoryStreamTest, OtherBytesThanBellsAreAnError) {
+  const auto fds = SocketPair();
+  accepted_.Accept(fds[0]);
+  ASSERT_TRUE(accepted_.Handshake().ok());
+  PCHECK(send(fds[1], "WEIR", 4, 0) == 4);
+  EXPECT_THAT(accepted_.Read(1).status().message(), HasSubstr("expected bells on the socket"));
+  close(fds[1]);
+}
+
+// Hands over `fd` (-1: none), twice if so asked, with this byte.
+void Offer(int socket, char byte, int fd, int times = 1) {
   iovec bytes = {&byte, 1};
-  alignas(cmsghdr) char descriptor[CMSG_SPACE(sizeof(int))] = {};
+  alignas(cmsghdr) char descriptor[CMSG_SPACE(2 * sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &bytes;
   message.msg_iovlen = 1;
   if (fd >= 0) {
     message.msg_control = descriptor;
-    message.msg_controllen = sizeof(descriptor);
+    message.msg_controllen = CMSG_SPACE(times * sizeof(int));
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
+    header->cmsg_len = CMSG_LEN(times * sizeof(int));
+    for (int i = 0; i < times; ++i) std::memcpy(CMSG_DATA(header) + i * sizeof(int), &fd, sizeof(int));
   }
   PCHECK(sendmsg(socket, &message, 0) == 1);
 }
 
 TEST_F(SharedMemoryStreamTest, OnlySealedMemoryOfTheRightSizeIsTaken) {
-  const auto outcome = [](char byte, int fd) {
+  const auto outcome = [](char byte, int fd, int times = 1) {
     const auto fds = SocketPair();
     End end;
     end.Dial(fds[0]);
-    Offer(fds[1], byte, fd);
+    Offer(fds[1], byte, fd, times);
     const Status status = end.Handshake();
     close(fds[1]);
     return status;
   };
   const int memory = memfd_create("hostile", MFD_ALLOW_SEALING);
   ASSERT_EQ(ftruncate(memory, 4096), 0);
-  EXPECT_THAT(outcome('m', memory).message(), HasSubstr("found 4096 with seals 0x0"));
+  EXPECT_THAT(outcome('m', memory).message(), HasSubstr("found 4096 bytes with seals 0x0"));
   ASSERT_EQ(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
-  EXPECT_THAT(outcome('m', memory).message(), HasSubstr("expected 2"));
+  EXPECT_THAT(outcome('m', memory).message(), HasSubstr("expected two rings"));
+  const auto open_files = [] {
+    const std::filesystem::directory_iterator files("/proc/self/fd");
+    return std::distance(begin(files), end(files));
+  };
+  const auto before = open_files();
+  EXPECT_THAT(outcome('m', memory, 2).message(), HasSubstr("expected an offer of shared memory"));
+  EXPECT_EQ(open_files(), before);
   close(memory);
   EXPECT_THAT(outcome('m', -1).message(), HasSubstr("expected an offer of shared memory"));
   EXPECT_THAT(outcome('W', -1).message(), HasSubstr("expected an offer of shared memory"));
@@ -351,17 +383,44 @@ TEST_F(SharedMemoryStreamTest, OnlySealedMemoryOfTheRightSizeIsTaken) {
   EXPECT_EQ(end.Handshake().code(), StatusCode::kUnavailable);
 }
 
-// As a transport is stopped: what waits is dropped with its handler, and lets go what it holds.
+// An end that has no memory to offer.
+TEST_F(SharedMemoryStreamTest, WithoutMemoryBytesGoOverTheSocket) {
+  const auto fds = SocketPair();
+  dialed_.Dial(fds[0]);
+  Offer(fds[1], 's', -1);
+  ASSERT_TRUE(dialed_.Handshake().ok());
+  EXPECT_EQ(dialed_.Write("up").value(), 2);
+  char up[3] = {};
+  EXPECT_EQ(recv(fds[1], up, 2, 0), 2);
+  EXPECT_STREQ(up, "up");
+  PCHECK(send(fds[1], "down", 4, 0) == 4);
+  EXPECT_EQ(dialed_.Read(10).value(), "down");
+  close(fds[1]);
+  EXPECT_EQ(dialed_.Read(10).status().code(), StatusCode::kUnavailable);
+}
+
+TEST(RingBytesTest, AreBoundedForAllWorkersTogether) {
+  EXPECT_EQ(RingBytes(1), kRingBytesMax);
+  EXPECT_EQ(RingBytes(16), kRingBytesMax);
+  EXPECT_EQ(RingBytes(17), kRingBytesMax / 2);
+  EXPECT_EQ(RingBytes(256), kRingBytesMin);
+  EXPECT_EQ(RingBytes(100'000), kRingBytesMin);
+}
+
+// As a transport is stopped: what waits is dropped with its handler, which holds the stream as a connection's do.
 TEST_F(SharedMemoryStreamTest, WhatWaitsWhenTheThreadEndsIsDropped) {
   const auto fds = SocketPair();
   auto held = std::make_shared<int>(0);
   {
     asio::io_context io;
-    auto stream = AcceptSharedMemory(Take(&io, fds[0]));
-    ASSERT_TRUE(stream.ok());
+    std::shared_ptr<Stream> stream = AcceptSharedMemory(Take(&io, fds[0]), kRingBytes);
+    const std::string whole(kRingBytes, 'a');
+    EXPECT_EQ(stream->WriteNow({asio::buffer(whole), {}}), kRingBytes);
     char byte = 0;
-    (*stream)->Read(asio::buffer(&byte, 1), [held](const Status&, size_t) { FAIL() << "nothing came"; });
-    EXPECT_EQ(held.use_count(), 2);
+    stream->Read(asio::buffer(&byte, 1), [held, stream](const Status&, size_t) { FAIL() << "nothing came"; });
+    stream->Write({asio::buffer(whole), {}}, [held, stream](const Status&, size_t) { FAIL() << "there is no room"; });
+    stream.reset();
+    EXPECT_EQ(held.use_count(), 3);
   }
   EXPECT_EQ(held.use_count(), 1);
   close(fds[1]);

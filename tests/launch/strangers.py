@@ -6,6 +6,7 @@ scanned: connected to over and over, with a probe of another protocol each time.
             the server closes
   oversize  frame headers that are whole but for the job's token and announce up to 2^64 - 1 bytes, and then many bytes
   crowds    now and then more silent connections at once than a server holds
+On a Unix socket the scanner's probes are the socket's; frames go, as a worker's, through the memory that the server offers.
 The end of stdin ends it; it prints {address: {counter: n}} of the addresses that accepted, as one JSON object:
   probes, drips, oversize, crowds  connections made
   probes_closed, ...               of these, closed by the server before we did
@@ -17,6 +18,7 @@ import collections
 import functools
 import itertools
 import json
+import mmap
 import os
 import re
 import socket
@@ -34,7 +36,7 @@ PROBE_S = 0.02  # between the probes of an address
 REPLY_S = 0.1
 RETRY_S = 0.2
 OVERSIZE_S = 0.1
-OVERSIZE_SENT_BYTES = 4 << 20
+OVERSIZE_SENT_BYTES = 4 << 20  # over TCP; within the machine what the ring takes
 LENGTHS = [4097, 1 << 31, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
 
 TLS_HELLO = bytes.fromhex("16030100650100006103035f") + bytes(range(31)) + bytes.fromhex(
@@ -112,6 +114,59 @@ def check(test, attacked, log, took_s):
     test.assertLess(log.count("dropped a connection"), len(servers) * (took_s + 2))
 
 
+class RingWriter:
+    """Writes into the memory that a server offers on a Unix socket (docs/protocol.md, "Within a machine"), and rings."""
+    HEADS_BYTES = 4096
+    WRITTEN, READ = 192, 192 + 64  # of ring 1, from the end that dialed
+
+    def __init__(self, socket_writer, memory):
+        self.socket_writer = socket_writer
+        self.memory = memory
+        self.ring_bytes = (len(memory) - self.HEADS_BYTES) // 2
+        self.written = 0
+        self.transport = socket_writer.transport
+        self.get_extra_info = socket_writer.get_extra_info
+
+    def write(self, data):
+        """As much as there is room for."""
+        read, = struct.unpack_from("<Q", self.memory, self.READ)
+        data = data[:self.ring_bytes - (self.written - read)]
+        while data:
+            at = self.written % self.ring_bytes
+            part = data[:self.ring_bytes - at]
+            begin = self.HEADS_BYTES + self.ring_bytes + at
+            self.memory[begin:begin + len(part)] = part
+            self.written += len(part)
+            data = data[len(part):]
+        struct.pack_into("<Q", self.memory, self.WRITTEN, self.written)
+        self.socket_writer.write(b"!")
+
+
+async def connect_unix(name):
+    """OSError if the server offers no memory: it closed the connection."""
+    loop = asyncio.get_running_loop()
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, "\0" + name)
+        readable = loop.create_future()
+        loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))
+        try:
+            await readable
+        finally:
+            loop.remove_reader(connection)
+        offer, descriptors, _, _ = socket.recv_fds(connection, 1, 1)
+        if offer != b"m":
+            raise ConnectionResetError(f"found {offer} instead of an offer")
+        memory = mmap.mmap(descriptors[0], 0)
+        os.close(descriptors[0])
+        reader, writer = await asyncio.open_unix_connection(sock=connection)
+    except BaseException:
+        connection.close()
+        raise
+    return reader, RingWriter(writer, memory)
+
+
 class Address:
     """One address and what was done to it. connect() returns (reader, writer) or raises OSError."""
 
@@ -137,7 +192,7 @@ class Address:
         reader, writer = await self.connect()
         try:
             self.counters["probes"] += 1
-            writer.write(data)
+            getattr(writer, "socket_writer", writer).write(data)
             await self.closed(reader, REPLY_S, "probes")
             if abort:  # with a reset
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -216,7 +271,7 @@ class Strangers:
             with open("/proc/net/unix", encoding="utf-8") as sockets:
                 names = set(re.findall(r"@(weir-\w+)", sockets.read()))
             for name in names:
-                self.scan(f"unix:{name}", lambda name=name: asyncio.open_unix_connection("\0" + name))
+                self.scan(f"unix:{name}", lambda name=name: connect_unix(name))
             await asyncio.sleep(RETRY_S)
 
     async def run(self, hosts, ports, unix):

@@ -204,7 +204,7 @@ class RawWorker {
     for (const TablePush& push : data.pushes) {
       filled.keys = std::copy(push.keys.begin(), push.keys.end(), filled.keys);
       const size_t bytes = push.keys.size() * formats[push.table].dim * sizeof(float);
-      std::memcpy(filled.values, push.gradients, bytes);
+      if (bytes > 0) std::memcpy(filled.values, push.gradients, bytes);
       filled.values += bytes;
     }
     return socket_.WriteFrame(MessageType::kPush, filled.payload);

@@ -273,12 +273,7 @@ class SharedMemoryStream : public Stream {
 
   void Read(asio::mutable_buffer to, OnBytes done) override {
     if (plain_) return plain_->Read(to, std::move(done));
-    Result<size_t> bytes = TryRead(to);
-    if (bytes.ok() && *bytes == 0) {
-      in_.Wait();
-      bytes = TryRead(to);
-    }
-    if (!bytes.ok() || *bytes > 0) return Post(bytes, std::move(done));
+    if (DoneAtOnce([&] { return TryRead(to); }, &in_, &done)) return;
     Pending* pending = WaitForBell();
     pending->read_to = to;
     pending->on_read = std::move(done);
@@ -286,12 +281,7 @@ class SharedMemoryStream : public Stream {
 
   void Write(const WriteBuffers& from, OnBytes done) override {
     if (plain_) return plain_->Write(from, std::move(done));
-    Result<size_t> bytes = TryWrite(from);
-    if (bytes.ok() && *bytes == 0) {
-      out_.Wait();
-      bytes = TryWrite(from);
-    }
-    if (!bytes.ok() || *bytes > 0) return Post(bytes, std::move(done));
+    if (DoneAtOnce([&] { return TryWrite(from); }, &out_, &done)) return;
     Pending* pending = WaitForBell();
     pending->write_from = from;
     pending->on_written = std::move(done);
@@ -386,6 +376,19 @@ class SharedMemoryStream : public Stream {
                  if (status.ok() && ended_) return done(CheckOpen(), 0);
                  done(status, n);
                });
+  }
+
+  // Tries, and once more after it said that this end waits: what came between would ring no bell. False: nothing moved.
+  template <typename Try, typename RingEnd>
+  bool DoneAtOnce(const Try& try_it, RingEnd* end, OnBytes* done) {
+    Result<size_t> bytes = try_it();
+    if (bytes.ok() && *bytes == 0) {
+      end->Wait();
+      bytes = try_it();
+    }
+    if (bytes.ok() && *bytes == 0) return false;
+    Post(bytes, std::move(*done));
+    return true;
   }
 
   Pending* WaitForBell() {

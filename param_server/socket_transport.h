@@ -1,4 +1,4 @@
-// SocketTransport: the Transport of a job: TCP and Unix sockets, and one I/O thread.
+// SocketTransport: the Transport of a job: TCP, shared memory within a machine, and one I/O thread.
 #pragma once
 
 #include <memory>

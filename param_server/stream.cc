@@ -58,7 +58,7 @@ class SocketStream : public Stream {
   // Of a frame of rows, which comes in parts, each would wake the thread.
   static constexpr size_t kLowWaterMax = 128 << 10;
 
-  // The thread is woken once so much has come, or the end.
+  // The thread is woken once so much has come, or the end. A system that refuses wakes it for each part.
   void SetLowWater(size_t bytes) {
     if (is_unix_ || bytes == low_water_) return;
     socket_.set_option(asio::socket_base::receive_low_watermark(static_cast<int>(bytes)), ignored_);

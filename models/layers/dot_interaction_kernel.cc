@@ -1,6 +1,7 @@
 #include "models/layers/dot_interaction_kernel.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@ namespace weir {
 namespace {
 
 #define WEIR_INLINE inline __attribute__((always_inline))
+#define WEIR_INLINE_LAMBDA __attribute__((always_inline))
 
 constexpr int64_t kLanes = 16;  // floats of the widest vector register
 constexpr int64_t kRows = 4;    // of a tile: their sums run side by side, which hides the latency of an addition
@@ -88,16 +90,24 @@ WEIR_INLINE void ForwardTile(int64_t i, int64_t padded_count, int64_t dim, const
   }
 }
 
+// Calls tile(rows, i) for tiles of kRows vectors from the first on, and one of the rest; rows is a constant.
+template <typename Tile>
+WEIR_INLINE void ForEachTile(int64_t count, const Tile& tile) {
+  int64_t i = 0;
+  for (; i + kRows <= count; i += kRows) tile(std::integral_constant<int64_t, kRows>(), i);
+  if (count - i == 3) tile(std::integral_constant<int64_t, 3>(), i);
+  if (count - i == 2) tile(std::integral_constant<int64_t, 2>(), i);
+  if (count - i == 1) tile(std::integral_constant<int64_t, 1>(), i);
+}
+
 // One sample's pairs.
 WEIR_VECTOR_CLONES void ForwardSample(int64_t count, int64_t padded_count, int64_t dim, const float* const* vectors,
                                       float* transposed, float* pairs) {
   const float* end = pairs + PairsBefore(count);
   Transpose(count, padded_count, dim, vectors, transposed);
-  int64_t i = 0;
-  for (; i + kRows <= count; i += kRows) ForwardTile<kRows>(i, padded_count, dim, vectors, transposed, pairs, end);
-  if (count - i == 3) ForwardTile<3>(i, padded_count, dim, vectors, transposed, pairs, end);
-  if (count - i == 2) ForwardTile<2>(i, padded_count, dim, vectors, transposed, pairs, end);
-  if (count - i == 1) ForwardTile<1>(i, padded_count, dim, vectors, transposed, pairs, end);
+  ForEachTile(count, [&](auto rows, int64_t i) WEIR_INLINE_LAMBDA {
+    ForwardTile<rows>(i, padded_count, dim, vectors, transposed, pairs, end);
+  });
 }
 
 // Lanes d to d + 15 of the gradients of vectors i to i + kTileRows - 1: each the sum of all other vectors, times the
@@ -133,11 +143,8 @@ WEIR_INLINE void BackwardTile(int64_t i, int64_t d, int64_t count, int64_t dim, 
 WEIR_VECTOR_CLONES void BackwardSample(int64_t count, int64_t dim, const float* const* vectors, const float* pairs,
                                        float* const* gradients) {
   for (int64_t d = 0; d < dim; d += kLanes) {
-    int64_t i = 0;
-    for (; i + kRows <= count; i += kRows) BackwardTile<kRows>(i, d, count, dim, vectors, pairs, gradients);
-    if (count - i == 3) BackwardTile<3>(i, d, count, dim, vectors, pairs, gradients);
-    if (count - i == 2) BackwardTile<2>(i, d, count, dim, vectors, pairs, gradients);
-    if (count - i == 1) BackwardTile<1>(i, d, count, dim, vectors, pairs, gradients);
+    ForEachTile(count, [&](auto rows, int64_t i)
+                           WEIR_INLINE_LAMBDA { BackwardTile<rows>(i, d, count, dim, vectors, pairs, gradients); });
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -24,6 +25,14 @@ class OneWorkerJobTest : public ::testing::Test {
     store_.reset();
     const Status status = cluster->server(0).Wait();
     EXPECT_TRUE(status.ok()) << status.ToString();
+  }
+  // More connections without a handshake than a server holds; the job goes on among them.
+  std::vector<std::unique_ptr<RawSocket>> Crowd(int port) {
+    std::vector<std::unique_ptr<RawSocket>> idle;
+    for (int i = 0; i < 100; ++i) idle.push_back(std::make_unique<RawSocket>(port));
+    EXPECT_TRUE(idle[0]->ClosedWithin(2)) << "the oldest makes room";
+    RunSteps(2);
+    return idle;
   }
   void RunSteps(int steps) {
     for (int i = 0; i < steps; ++i) {

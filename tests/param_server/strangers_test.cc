@@ -99,10 +99,7 @@ TEST_F(StrangersTest, WhoRingsWithoutEndDoesNotHoldUpTheServer) {
 #endif
 
 TEST_F(StrangersTest, ManyIdleConnectionsAreBoundedAndTheNextWorkerGetsIn) {
-  std::vector<std::unique_ptr<RawSocket>> idle;
-  for (int i = 0; i < 100; ++i) idle.push_back(std::make_unique<RawSocket>(port()));
-  EXPECT_TRUE(idle[0]->ClosedWithin(2)) << "the oldest makes room";
-  RunSteps(2);
+  const auto idle = Crowd(port());
   // The worker leaves and comes again, by TCP, through the crowd.
   ASSERT_TRUE(store_->Drain(step_).ok());
   store_.reset();

@@ -229,10 +229,7 @@ TEST_F(TlsStrangersTest, AnOlderTlsIsDroppedAndTold) {
 }
 
 TEST_F(TlsStrangersTest, ACrowdInItsHandshakeIsBoundedAndTheNextWorkerGetsIn) {
-  std::vector<std::unique_ptr<RawSocket>> idle;
-  for (int i = 0; i < 100; ++i) idle.push_back(std::make_unique<RawSocket>(port()));
-  EXPECT_TRUE(idle[0]->ClosedWithin(2)) << "the oldest makes room";
-  RunSteps(2);
+  const auto idle = Crowd(port());
   ASSERT_TRUE(store_->Drain(step_).ok());
   store_.reset();
   store_ = cluster_.Connect(0);

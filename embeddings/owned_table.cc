@@ -72,7 +72,7 @@ void OwnedTable::AddDiskStats(TableStats* stats) const {
   stats->disk_bytes += cache_->disk_bytes();
 }
 
-Status OwnedTable::Pull(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows) {
+Status OwnedTable::Pull(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows, FoundRows* found) {
   rows_.resize(keys.size());
   missing_.clear();
   const bool bfloat16 = IsBfloat16(spec_.layout);
@@ -101,6 +101,7 @@ Status OwnedTable::Pull(int64_t step, PullKind kind, std::span<const uint64_t> k
     };
     table_.Find(keys, rows_.data(), Table::Touch::kWeights, &copy);
   });
+  if (found != nullptr) *found = {rows_, table_.num_erased()};
   if (cache_) return PullMissing(step, kind, keys, rows);
   PullNew(step, kind, keys, missing_, rows);
   return Status();
@@ -187,10 +188,9 @@ Status OwnedTable::Prefetch(std::span<const uint64_t> keys) {
 }
 
 Status OwnedTable::Train(int64_t step_number, std::span<const uint64_t> keys, const float* gradients,
-                         const uint32_t* workers) {
+                         const uint32_t* workers, const FoundRows* found) {
   const Step step = {step_number, keys, gradients, workers};
   optimizer_->BeginStep(step_number);
-  rows_.resize(keys.size());
   missing_.clear();
   const Table::Visit train = [&](size_t begin, size_t size) {
     // Runs of rows that are there: their gradients lie side by side.
@@ -203,8 +203,15 @@ Status OwnedTable::Train(int64_t step_number, std::span<const uint64_t> keys, co
     }
     TrainFound(step, run, begin + size);
   };
-  table_.Find(keys, rows_.data(), Table::Touch::kWeightsAndRecord, &train);
-  if (cache_ && !missing_.empty()) WEIR_RETURN_IF_ERROR(FetchRows(step, &missing_));
+  if (found != nullptr) {
+    rows_ = found->rows;
+    table_.VisitRows(rows_, Table::Touch::kWeightsAndRecord, train);
+  } else {
+    rows_.resize(keys.size());
+    table_.Find(keys, rows_.data(), Table::Touch::kWeightsAndRecord, &train);
+  }
+  // Some may have got rows since the pull; and where the others' keys belong is in the cache then.
+  if ((cache_ || found != nullptr) && !missing_.empty()) WEIR_RETURN_IF_ERROR(TrainMissing(step));
   if (policy_.limits_rows() && !missing_.empty()) TakeNew(step);
   return missing_.empty() ? Status() : MakeRows(step, missing_);
 }
@@ -225,16 +232,21 @@ void OwnedTable::TakeNew(const Step& step) {
   missing_.resize(kept);
 }
 
+// The row of the step's i-th key, which is about to be trained.
+RowRef OwnedTable::RefTo(const Step& step, size_t i, uint32_t row) {
+  RowRecord* record = table_.record(row);
+  record->set_last_step(step.step);
+  record->set_count(record->count() + step.pushes(i));
+  if (cache_) cache_->Trained(row);
+  return {table_.weights(row), record->state(), step.keys[i]};
+}
+
 // Trains keys [begin, end) of the step, whose rows are in rows_.
 void OwnedTable::TrainFound(const Step& step, size_t begin, size_t end) {
   if (begin == end) return;
   refs_.resize(end - begin);
   for (size_t i = begin; i < end; ++i) {
-    RowRecord* record = table_.record(rows_[i]);
-    record->set_last_step(step.step);
-    record->set_count(record->count() + step.pushes(i));
-    refs_[i - begin] = {table_.weights(rows_[i]), record->state(), step.keys[i]};
-    if (cache_) cache_->Trained(rows_[i]);
+    refs_[i - begin] = RefTo(step, i, rows_[i]);
   }
   optimizer_->Update(refs_, step.gradients + begin * spec_.layout.dim);
 }
@@ -248,34 +260,35 @@ void OwnedTable::TrainRefs(const Step& step, std::span<const uint32_t> places) {
   optimizer_->Update(refs_, missing_gradients_.data());
 }
 
-// Brings those of the keys at `missing` into memory whose rows are on disk, and trains them; the others stay in
-// `missing`, ascending.
-Status OwnedTable::FetchRows(const Step& step, std::vector<uint32_t>* missing) {
+// Trains those of the keys at missing_ that have rows by now, on disk or (without one) in memory; the others stay
+// there, ascending.
+Status OwnedTable::TrainMissing(const Step& step) {
   size_t still_missing = 0;
-  for (size_t begin = 0; begin < missing->size(); begin += cache_->fetch_rows_max()) {
-    const size_t n = std::min(cache_->fetch_rows_max(), missing->size() - begin);
+  const size_t part = cache_ ? cache_->fetch_rows_max() : missing_.size();
+  for (size_t begin = 0; begin < missing_.size(); begin += part) {
+    const size_t n = std::min(part, missing_.size() - begin);
     missing_keys_.clear();
-    for (size_t i = begin; i < begin + n; ++i) missing_keys_.push_back(step.keys[(*missing)[i]]);
+    for (size_t i = begin; i < begin + n; ++i) missing_keys_.push_back(step.keys[missing_[i]]);
     missing_rows_.resize(n);
-    WEIR_RETURN_IF_ERROR(cache_->Fetch(missing_keys_, missing_rows_.data()));
+    if (cache_) {
+      WEIR_RETURN_IF_ERROR(cache_->Fetch(missing_keys_, missing_rows_.data()));
+    } else {
+      table_.Find(missing_keys_, missing_rows_.data(), Table::Touch::kWeightsAndRecord);
+    }
     fetched_.clear();
     refs_.clear();
     for (size_t i = 0; i < n; ++i) {
-      const uint32_t place = (*missing)[begin + i], row = missing_rows_[i];
-      if (row == kNoRow) {
-        (*missing)[still_missing++] = place;
+      const uint32_t place = missing_[begin + i];
+      if (missing_rows_[i] == kNoRow) {
+        missing_[still_missing++] = place;
         continue;
       }
-      RowRecord* record = table_.record(row);
-      record->set_last_step(step.step);
-      record->set_count(record->count() + step.pushes(place));
-      cache_->Trained(row);
-      refs_.push_back({table_.weights(row), record->state(), step.keys[place]});
+      refs_.push_back(RefTo(step, place, missing_rows_[i]));
       fetched_.push_back(place);
     }
     TrainRefs(step, fetched_);
   }
-  missing->resize(still_missing);
+  missing_.resize(still_missing);
   return Status();
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "embeddings/found_rows.h"
 #include "embeddings/initializer.h"
 #include "embeddings/optimizers/row_optimizer.h"
 #include "embeddings/pull_kind.h"
@@ -37,15 +38,21 @@ class OwnedTable {
   TablePolicy* mutable_policy() { return &policy_; }
   void AddDiskStats(TableStats* stats) const;
 
+  // Whether rows that a pull of `keys` keys found are still where they were.
+  bool StillHas(const FoundRows& found, size_t keys) const {
+    return !cache_ && found.rows.size() == keys && found.num_erased == table_.num_erased();
+  }
+
   // See TableSet. With a disk, a training pull brings the rows that it finds there into memory. Only a disk can fail.
-  Status Pull(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows);
+  Status Pull(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows, FoundRows* found);
   // Brings the rows of `keys` into memory that are on disk: what a training pull will do.
   Status Prefetch(std::span<const uint64_t> keys);
 
   // One step on distinct keys: rows that are there first, then those that must be made, as far as the limits allow.
-  // gradients: [keys.size(), dim], summed over workers; workers[i] is how many pushed keys[i], null for one each. Only
-  // a disk can fail.
-  Status Train(int64_t step, std::span<const uint64_t> keys, const float* gradients, const uint32_t* workers);
+  // gradients: [keys.size(), dim], summed over workers; workers[i] is how many pushed keys[i], null for one each.
+  // found: rows of the keys that it StillHas, or null. Only a disk can fail.
+  Status Train(int64_t step, std::span<const uint64_t> keys, const float* gradients, const uint32_t* workers,
+               const FoundRows* found);
 
   // See TableSet.
   Status Scan(int shard_begin, int shard_end, int64_t rows_max,
@@ -55,10 +62,11 @@ class OwnedTable {
  private:
   struct Step;  // the arguments of Train
 
+  RowRef RefTo(const Step& step, size_t i, uint32_t row);
   void TrainFound(const Step& step, size_t begin, size_t end);
   // Trains rows of any keys of the step: places[i] is the key's, refs_[i] the row.
   void TrainRefs(const Step& step, std::span<const uint32_t> places);
-  Status FetchRows(const Step& step, std::vector<uint32_t>* missing);
+  Status TrainMissing(const Step& step);
   Status MakeRows(const Step& step, std::span<const uint32_t> missing);
   // The keys at missing_: rows of the disk, or new ones.
   Status PullMissing(int64_t step, PullKind kind, std::span<const uint64_t> keys, float* rows);

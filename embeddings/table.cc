@@ -17,6 +17,12 @@ inline void PrefetchLines(const char* begin, size_t size_bytes) {
   for (size_t at = 0; at < ahead; at += kCacheLineBytes) __builtin_prefetch(begin + at);
 }
 
+// What a visit reads of a row; records is null when they are not touched.
+inline __attribute__((always_inline)) void AskForRow(const RowArray& weights, const RowArray* records, uint32_t row) {
+  PrefetchLines(weights.At(row), weights.stride_bytes());
+  if (records != nullptr) PrefetchLines(records->At(row), records->stride_bytes());
+}
+
 struct FindArguments {
   const KeyIndex* index;
   const RowArray* weights;
@@ -114,8 +120,7 @@ class Pipeline {
   }
 
   __attribute__((always_inline)) void AskForRow(uint32_t row) const {
-    PrefetchLines(find_.weights->At(row), find_.weights->stride_bytes());
-    if (find_.records != nullptr) PrefetchLines(find_.records->At(row), find_.records->stride_bytes());
+    weir::AskForRow(*find_.weights, find_.records, row);
   }
 
   void Visit(size_t batch) const { (*find_.visit)(batch * kBatch, SizeOf(batch)); }
@@ -156,9 +161,25 @@ void Table::Find(std::span<const uint64_t> keys, uint32_t* rows, Touch touch, co
   }
 }
 
+void Table::VisitRows(std::span<const uint32_t> rows, Touch touch, const Visit& visit) const {
+  constexpr size_t kAhead = 2 * kBatch;
+  const RowArray* records = touch == Touch::kWeights ? nullptr : &records_;
+  // Inlined: the compiler takes a call that does nothing but prefetch for one without effect.
+  const auto ask_for = [&](size_t begin, size_t end) __attribute__((always_inline)) {
+    for (size_t i = std::min(begin, rows.size()); i < std::min(end, rows.size()); ++i) {
+      if (rows[i] != kNoRow) AskForRow(weights_, records, rows[i]);
+    }
+  };
+  ask_for(0, kAhead);
+  for (size_t begin = 0; begin < rows.size(); begin += kBatch) {
+    ask_for(begin + kAhead, begin + kAhead + kBatch);
+    visit(begin, std::min(kBatch, rows.size() - begin));
+  }
+}
+
 template <typename Match>
 __attribute__((always_inline)) inline void Table::InsertMissing(std::span<const uint64_t> keys, uint32_t* rows,
-                                                               bool* inserted) {
+                                                                bool* inserted) {
   for (size_t i = 0; i < keys.size(); ++i) {
     inserted[i] = false;
     if (rows[i] != kNoRow) continue;
@@ -240,6 +261,7 @@ int64_t Table::Erase(std::span<const uint64_t> keys) {
     free_row_ = row;
     ++erased;
   }
+  num_erased_ += erased;
   return erased;
 }
 

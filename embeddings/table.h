@@ -67,6 +67,8 @@ class Table {
   Table& operator=(const Table&) = delete;
 
   int64_t num_rows() const { return index_.size(); }
+  // Rows erased so far: while it does not change, each key that has a row keeps it.
+  uint64_t num_erased() const { return num_erased_; }
   int64_t shard_rows(int virtual_shard) const { return index_.shard_size(virtual_shard); }
   // Index, weights and records as far as they hold or held rows.
   int64_t bytes() const;
@@ -83,6 +85,9 @@ class Table {
 
   // rows[i]: the row of keys[i], or kNoRow. Best in batches of kBatch: what is found is on its way into the cache.
   void Find(std::span<const uint64_t> keys, uint32_t* rows, Touch touch, const Visit* visit = nullptr) const;
+
+  // What Find does for keys whose rows are known, or kNoRow.
+  void VisitRows(std::span<const uint32_t> rows, Touch touch, const Visit& visit) const;
 
   // rows[i]: the row of keys[i], made if there was none; inserted[i] says so. A new row's weights and record are zeros.
   // A key may occur more than once.
@@ -118,7 +123,8 @@ class Table {
   KeyIndex index_;
   RowArray weights_;
   RowArray records_;
-  uint32_t rows_made_ = 0;      // numbers given out so far
+  uint32_t rows_made_ = 0;  // numbers given out so far
+  uint64_t num_erased_ = 0;
   uint32_t free_row_ = kNoRow;  // the last freed number; its record holds the one freed before it
 };
 

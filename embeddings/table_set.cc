@@ -19,14 +19,41 @@ struct TableSet::Merge {
   std::vector<int32_t> numbers;   // of one push's keys
   std::vector<float> gradients;   // [distinct, dim], summed in worker order
   std::vector<uint32_t> workers;  // [distinct]: how many pushed the key
+  FoundRows found_rows;           // of the distinct keys, by those of the pulls that know
+  bool any_found = false;
 
-  void Add(const TablePush& push, int dim);
+  void Clear();
+  // found: by the push's pull, null if it is not known.
+  void Add(const TablePush& push, const FoundRows* found, int dim);
+  const FoundRows* found() const { return any_found ? &found_rows : nullptr; }
+
+ private:
+  void AddFound(const FoundRows* found);
 };
 
-void TableSet::Merge::Add(const TablePush& push, int dim) {
+void TableSet::Merge::Clear() {
+  distinct.Clear();
+  workers.clear();
+  found_rows.rows.clear();
+  any_found = false;
+}
+
+void TableSet::Merge::AddFound(const FoundRows* found) {
+  found_rows.rows.resize(distinct.size(), kNoRow);
+  if (found == nullptr) return;
+  any_found = true;
+  // Those that found a row found the same one; kNoRow is greater than all.
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    uint32_t& row = found_rows.rows[numbers[i]];
+    row = std::min(row, found->rows[i]);
+  }
+}
+
+void TableSet::Merge::Add(const TablePush& push, const FoundRows* found, int dim) {
   numbers.resize(push.keys.size());
   const int64_t before = distinct.size();
   distinct.Add(push.keys, numbers.data());
+  AddFound(found);
   gradients.resize(distinct.size() * dim);
   workers.resize(distinct.size(), 0);
   int64_t next_new = before;
@@ -118,9 +145,10 @@ int64_t TableSet::bytes() const {
   return bytes;
 }
 
-Status TableSet::Pull(int64_t step, PullKind kind, int table, std::span<const uint64_t> keys, float* rows) {
+Status TableSet::Pull(int64_t step, PullKind kind, int table, std::span<const uint64_t> keys, float* rows,
+                      FoundRows* found) {
   WEIR_RETURN_IF_ERROR(disk_status_);
-  return tables_[table]->Pull(step, kind, keys, rows);
+  return tables_[table]->Pull(step, kind, keys, rows, found);
 }
 
 Status TableSet::Prefetch(int table, std::span<const uint64_t> keys) {
@@ -144,11 +172,10 @@ Status TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pus
       WEIR_RETURN_IF_ERROR(Train(step, *of_table[0]));
       continue;
     }
-    merge_->distinct.Clear();
-    merge_->workers.clear();
-    for (const TablePush* push : of_table) merge_->Add(*push, specs_[table].layout.dim);
-    WEIR_RETURN_IF_ERROR(
-        tables_[table]->Train(step, merge_->distinct.keys(), merge_->gradients.data(), merge_->workers.data()));
+    merge_->Clear();
+    for (const TablePush* push : of_table) merge_->Add(*push, Found(*push), specs_[table].layout.dim);
+    WEIR_RETURN_IF_ERROR(tables_[table]->Train(step, merge_->distinct.keys(), merge_->gradients.data(),
+                                               merge_->workers.data(), merge_->found()));
   }
   EndStep(step, unix_ms);
   return Status();
@@ -156,7 +183,12 @@ Status TableSet::Apply(int64_t step, std::span<const std::vector<TablePush>> pus
 
 Status TableSet::Train(int64_t step, const TablePush& push) {
   WEIR_RETURN_IF_ERROR(disk_status_);
-  return tables_[push.table]->Train(step, push.keys, push.gradients, /*workers=*/nullptr);
+  return tables_[push.table]->Train(step, push.keys, push.gradients, /*workers=*/nullptr, Found(push));
+}
+
+const FoundRows* TableSet::Found(const TablePush& push) const {
+  const bool still = push.found != nullptr && tables_[push.table]->StillHas(*push.found, push.keys.size());
+  return still ? push.found : nullptr;
 }
 
 void TableSet::EndStep(int64_t step, int64_t unix_ms) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "embeddings/found_rows.h"
 #include "embeddings/pull_kind.h"
 #include "embeddings/row_layout.h"
 #include "embeddings/table_spec.h"
@@ -29,6 +30,7 @@ struct TablePush {
   int table = 0;
   std::span<const uint64_t> keys;
   const float* gradients = nullptr;  // [keys.size(), dim], row-major
+  const FoundRows* found = nullptr;  // by a pull of the same keys from the same set; null if it is not known
 };
 
 // What one owner of several has.
@@ -67,8 +69,9 @@ class TableSet {
 
   // Copies the weights of `keys` to rows [keys.size(), dim]. A key without a row gets its initial weights if the push
   // of `step` would bring its row, else what the table's admission says; a key of an evaluation gets none. Changes no
-  // row; a training pull brings rows from disk into memory.
-  Status Pull(int64_t step, PullKind kind, int table, std::span<const uint64_t> keys, float* rows);
+  // row; a training pull brings rows from disk into memory. found, unless null, is replaced by where the rows are.
+  Status Pull(int64_t step, PullKind kind, int table, std::span<const uint64_t> keys, float* rows,
+              FoundRows* found = nullptr);
   // What a training pull will do, ahead of it: brings the rows of `keys` from disk into memory.
   Status Prefetch(int table, std::span<const uint64_t> keys);
 
@@ -97,6 +100,8 @@ class TableSet {
   struct Merge;
 
   Status OpenDisk(const std::string& path, const OwnerShare& share);
+  // What a pull found, if it still is so.
+  const FoundRows* Found(const TablePush& push) const;
 
   std::vector<TableSpec> specs_;
   int virtual_shards_;

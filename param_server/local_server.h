@@ -29,7 +29,8 @@ struct OwnerRequest {
   int64_t unix_ms = 0;  // of a push
   std::vector<TablePull> pulls;
   std::vector<TablePush> pushes;
-  bool as_pulled = false;  // the keys of a push are those of the worker's pull of its step
+  bool as_pulled = false;        // the keys of a push are those of the worker's pull of its step
+  std::vector<FoundRows> found;  // of such a push, by table; the owner's
   // Of a training pull: told once, ahead of `done`, that some rows are filled already: by pull, their positions,
   // ascending. Returns the bytes that it sent beyond bytes_out. On the owner thread; must not block. Null: nobody
   // cares.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "embeddings/bucket.h"
 #include "param_server/row_messages.h"
 
 namespace weir {
@@ -166,6 +167,7 @@ void Owner::Handle(OwnerRequest request) {
     if (request.type == MessageType::kPull && request.kind == PullKind::kTraining) {
       Prefetch(request);
       look_ahead_.NotePull(request, merger_.applied());
+      found_.erase({request.step, request.worker});  // of a pull that was given up
     }
     waiting_.push_back({.request = std::move(request), .since_ns = Now()});
     return;  // RunWaiting comes next
@@ -185,6 +187,7 @@ void Owner::Prefetch(const OwnerRequest& request) {
 void Owner::HandlePush(OwnerRequest request) {
   const int worker = request.worker;
   const int64_t step = request.step;
+  GiveFound(&request);
   const Status promised = look_ahead_.CheckPush(request);
   Result<bool> added = promised.ok() ? merger_.Add(request) : Result<bool>(promised);
   if (!added.ok()) {
@@ -204,6 +207,16 @@ void Owner::HandlePush(OwnerRequest request) {
   if (push.done && (!merges_ || !status.ok())) std::exchange(push.done, nullptr)(status, {});
   if (!status.ok()) return;
   ApplySteps();
+}
+
+void Owner::GiveFound(OwnerRequest* push) {
+  const auto found = found_.find({push->step, push->worker});
+  if (found == found_.end()) return;
+  if (push->as_pulled && found->second.size() == push->pushes.size()) {
+    push->found = std::move(found->second);
+    for (size_t i = 0; i < push->pushes.size(); ++i) push->pushes[i].found = &push->found[i];
+  }
+  found_.erase(found);
 }
 
 Status Owner::ApplyAlone(OwnerRequest* push) {
@@ -243,6 +256,7 @@ void Owner::ApplySteps() {
       return;
     }
     applied_ = merger_.applied();
+    found_.erase(found_.begin(), found_.lower_bound({applied_ + 1, 0}));
     NoteProgress();
     for (OwnerRequest& push : pushes) {
       if (push.done) push.done(Status(), {});
@@ -315,8 +329,9 @@ Status Owner::AnswerAhead(Waiting* waiting) {
   waiting->asked_ahead = true;
   if (num_free == 0 || num_free * kEarlyShare < num_keys) return Status();
   const TraceSpan span(track_, "pull ahead", request.step);
+  std::vector<FoundRows>* found = FoundOf(request);
   for (size_t i = 0; i < request.pulls.size(); ++i) {
-    WEIR_RETURN_IF_ERROR(PullSome(request, request.pulls[i], free[i]));
+    WEIR_RETURN_IF_ERROR(PullSome(request, request.pulls[i], free[i], &(*found)[i]));
     waiting->late.push_back(OtherPositions(free[i], request.pulls[i].keys.size()));
   }
   load_.keys_early += static_cast<int64_t>(num_free);
@@ -394,29 +409,42 @@ void Owner::CountStaleness(const TablePull& pull, int64_t step, size_t rows) {
 
 Status Owner::Pull(const OwnerRequest& request, std::span<const std::vector<uint32_t>> late) {
   const TraceSpan span(track_, "pull", request.step);
+  std::vector<FoundRows>* found = FoundOf(request);
   for (size_t i = 0; i < request.pulls.size(); ++i) {
     const TablePull& pull = request.pulls[i];
+    FoundRows* of_table = found == nullptr ? nullptr : &(*found)[i];
     if (!late.empty()) {
-      WEIR_RETURN_IF_ERROR(PullSome(request, pull, late[i]));
+      WEIR_RETURN_IF_ERROR(PullSome(request, pull, late[i], of_table));
       continue;
     }
-    WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, pull.keys, pull.rows)
+    WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, pull.keys, pull.rows, of_table)
                              .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
     if (request.kind == PullKind::kTraining) CountStaleness(pull, request.step, pull.keys.size());
   }
   return Status();
 }
 
-Status Owner::PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions) {
+std::vector<FoundRows>* Owner::FoundOf(const OwnerRequest& pull) {
+  if (pull.kind != PullKind::kTraining) return nullptr;
+  std::vector<FoundRows>& found = found_[{pull.step, pull.worker}];
+  found.resize(pull.pulls.size());
+  return &found;
+}
+
+Status Owner::PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions,
+                       FoundRows* found) {
   if (positions.empty()) return Status();
   const size_t dim = options_.tables[pull.table].layout.dim;
   some_keys_.clear();
   for (const uint32_t position : positions) some_keys_.push_back(pull.keys[position]);
   some_rows_.resize(positions.size() * dim);
-  WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, some_keys_, some_rows_.data())
+  WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, some_keys_, some_rows_.data(), &some_found_)
                            .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
+  // The first part's count stays: rows that were erased since may be among its own.
+  if (found->rows.empty()) *found = {std::vector<uint32_t>(pull.keys.size(), kNoRow), some_found_.num_erased};
   for (size_t i = 0; i < positions.size(); ++i) {
     std::copy_n(some_rows_.data() + i * dim, dim, pull.rows + positions[i] * dim);
+    found->rows[positions[i]] = some_found_.rows[i];
   }
   CountStaleness(pull, request.step, positions.size());
   return Status();

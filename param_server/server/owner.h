@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/bounded_queue.h"
@@ -95,7 +97,12 @@ class Owner {
   std::vector<std::vector<uint32_t>> FindFree(const OwnerRequest& pull);
   void CountStaleness(const TablePull& pull, int64_t step, size_t rows);
   Status Pull(const OwnerRequest& request, std::span<const std::vector<uint32_t>> late);
-  Status PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions);
+  Status PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions,
+                  FoundRows* found);
+  // Null for an evaluation pull.
+  std::vector<FoundRows>* FoundOf(const OwnerRequest& pull);
+  // Hands what the pull of a push's step found to the push.
+  void GiveFound(OwnerRequest* push);
   void CountPull(const OwnerRequest& request);
   void CountPush(const OwnerRequest& request);
   Status Save(const OwnerRequest& request, OwnerReply* reply);
@@ -113,8 +120,11 @@ class Owner {
   StepMerger merger_;
   LookAhead look_ahead_;
   std::vector<Waiting> waiting_;
+  // What the training pull of a worker (second) for a step (first) found, by table of the pull, until it is pushed.
+  std::map<std::pair<int64_t, int>, std::vector<FoundRows>> found_;
   std::vector<uint64_t> some_keys_;  // scratch
   std::vector<float> some_rows_;     // scratch
+  FoundRows some_found_;             // scratch
   std::vector<std::vector<TablePush>> step_pushes_;
   int64_t step_pushed_ = 0;                 // the greatest
   std::vector<int64_t> rows_by_staleness_;  // rows of training pulls, by the steps they did not see

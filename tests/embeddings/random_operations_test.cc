@@ -2,6 +2,7 @@
 // pulled and pushed; ten million take minutes.
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <random>
 #include <set>
@@ -73,9 +74,12 @@ class Operations {
     std::vector<TablePush> pushes;
     std::vector<std::vector<uint64_t>> keys(tables_.num_tables());
     std::vector<std::vector<float>> gradients(tables_.num_tables());
+    std::map<int, Kept> next_kept;
     int64_t operations = 0;
     for (int table = 0; table < tables_.num_tables(); ++table) {
-      keys[table] = Keys();
+      Kept& kept = kept_[table];
+      const bool again = random_() % 32 == 0;
+      keys[table] = again ? kept.keys : Keys();
       operations += static_cast<int64_t>(keys[table].size());
       for (size_t i = 0; i < keys[table].size() * kDim; ++i) {
         gradients[table].push_back(static_cast<float>(random_() % 129) / 64 - 1);
@@ -83,13 +87,17 @@ class Operations {
       if (random_() % 3 == 0) {
         EXPECT_TRUE(tables_.Prefetch(table, keys[table]).ok());
       }
-      if (random_() % 2 == 0) Pull(step, PullKind::kTraining, table, keys[table]);
+      FoundRows found;
+      if (random_() % 2 == 0) Pull(step, PullKind::kTraining, table, keys[table], &found);
       if (random_() % 8 == 0) Pull(step, PullKind::kEvaluation, table, Keys());
       pushes.push_back({table, keys[table], gradients[table].data()});
+      if (again) pushes.back().found = &kept.found;
+      if (!found.rows.empty() && random_() % 100 == 0) next_kept[table] = {keys[table], found};
     }
     const std::vector<std::vector<TablePush>> workers = {pushes};
     const Status applied = tables_.Apply(step, workers);
     EXPECT_TRUE(applied.ok()) << applied.ToString();
+    for (auto& [table, kept] : next_kept) kept_[table] = std::move(kept);
     for (int table = 0; table < tables_.num_tables(); ++table) {
       oracles_[table]->Apply(step, keys[table], gradients[table]);
       EXPECT_EQ(tables_.num_rows(table), oracles_[table]->num_rows()) << Name(table) << ", step " << step;
@@ -117,6 +125,12 @@ class Operations {
   }
 
  private:
+  // Keys of an earlier step, and where its pull found them: some rows may have gone since, and their numbers to others.
+  struct Kept {
+    std::vector<uint64_t> keys;
+    FoundRows found;
+  };
+
   const std::string& Name(int table) const { return tables_.spec(table).name; }
 
   // Distinct; a few come often. What is common changes over time.
@@ -133,9 +147,9 @@ class Operations {
     return keys;
   }
 
-  void Pull(int64_t step, PullKind kind, int table, const std::vector<uint64_t>& keys) {
+  void Pull(int64_t step, PullKind kind, int table, const std::vector<uint64_t>& keys, FoundRows* found = nullptr) {
     std::vector<float> rows(keys.size() * kDim, -1);
-    const Status pulled = tables_.Pull(step, kind, table, keys, rows.data());
+    const Status pulled = tables_.Pull(step, kind, table, keys, rows.data(), found);
     EXPECT_TRUE(pulled.ok()) << pulled.ToString();
     for (size_t i = 0; i < keys.size(); ++i) {
       const TableOracle::Row* row = oracles_[table]->Find(keys[i]);
@@ -148,6 +162,7 @@ class Operations {
   TableSet tables_;
   std::mt19937_64 random_;
   std::vector<std::unique_ptr<TableOracle>> oracles_;
+  std::map<int, Kept> kept_;  // by table
   uint64_t hot_ = 0;
 };
 

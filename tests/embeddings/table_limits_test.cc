@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "embeddings/bucket.h"
 #include "embeddings/eviction.h"
 #include "embeddings/table_policy.h"
 #include "embeddings/table_set.h"
@@ -253,6 +254,30 @@ TEST(TableLimits, StepsToLive) {
   }
   EXPECT_THAT(Keys(Rows(tables)), ElementsAre(5));
   EXPECT_EQ(tables.stats(0).evicted_expired, 99);
+}
+
+// Between a pull and its push the key's row goes, and its number to another key.
+TEST(TableLimits, WhatAPullFoundIsForgottenWithTheRow) {
+  TableConfig config;
+  config.mutable_eviction()->set_ttl_steps(1);
+  TableSet tables({Spec(config)}, kShards), looked_up({Spec(config)}, kShards);
+  const std::vector<uint64_t> key = {1};
+  std::vector<float> row(kDim);
+  FoundRows found;
+  for (TableSet* set : {&tables, &looked_up}) Apply(set, 1, key);
+  ASSERT_TRUE(tables.Pull(2, PullKind::kTraining, 0, key, row.data(), &found).ok());
+  EXPECT_NE(found.rows[0], kNoRow);
+  for (TableSet* set : {&tables, &looked_up}) {
+    for (int64_t step = 2; step <= 5; ++step) Apply(set, step, {2});
+  }
+  EXPECT_THAT(Keys(Rows(tables)), ElementsAre(2));
+  for (TableSet* set : {&tables, &looked_up}) Apply(set, 6, {3});
+  const std::vector<float> gradients(kDim, 1);
+  const std::vector<std::vector<TablePush>> pushes = {
+      {{.table = 0, .keys = key, .gradients = gradients.data(), .found = &found}}};
+  ASSERT_TRUE(tables.Apply(7, pushes).ok());
+  Apply(&looked_up, 7, key);
+  EXPECT_EQ(Rows(tables), Rows(looked_up));
 }
 
 TEST(TableLimits, SecondsToLiveByTheTimesOfTheSteps) {

@@ -190,6 +190,47 @@ TEST(TableSetTest, ApplyAgreesWithTheOracleHoweverKeysAreSplit) {
   }
 }
 
+// Rows that pulls found up to three steps ago, by some of the workers: others have been made since.
+TEST(TableSetTest, WhatAPullFoundChangesNoBit) {
+  constexpr int64_t kSteps = 30, kAheadMax = 3;
+  const uint64_t seed = TestSeed();
+  WEIR_TRACE_SEED(seed);
+  std::mt19937_64 random(seed);
+  const std::vector<TableSpec> specs = Specs();
+  TableSet looked_up(specs, kShards), known(specs, kShards);
+  std::vector<std::vector<WorkerPush>> steps(kSteps + 1);
+  std::vector<std::map<std::pair<size_t, int>, FoundRows>> found(kSteps + 1);  // by worker and table
+  for (std::vector<WorkerPush>& workers : steps) {
+    for (size_t w = 0; w < 1 + random() % 4; ++w) workers.push_back(RandomPush(specs, 1 + random() % 500, random));
+  }
+  auto pull = [&](int64_t of_step, size_t worker) {
+    for (const auto& [table, keys] : steps[of_step][worker].keys) {
+      std::vector<float> rows(keys.size() * specs[table].layout.dim);
+      FoundRows* of_table = &found[of_step][{worker, table}];
+      ASSERT_TRUE(known.Pull(of_step, PullKind::kTraining, table, keys, rows.data(), of_table).ok());
+    }
+  };
+  for (int64_t step = 1; step <= kSteps; ++step) {
+    for (int64_t ahead = step; ahead <= std::min(step + kAheadMax, kSteps); ++ahead) {
+      for (size_t w = 0; w < steps[ahead].size(); ++w) {
+        if (random() % 4 == 0 && !found[ahead].contains({w, steps[ahead][w].keys.begin()->first})) pull(ahead, w);
+      }
+    }
+    std::vector<std::vector<TablePush>> pushes;
+    for (const WorkerPush& worker : steps[step]) pushes.push_back(worker.pushes());
+    ASSERT_TRUE(looked_up.Apply(step, pushes).ok());
+    for (size_t w = 0; w < pushes.size(); ++w) {
+      for (TablePush& push : pushes[w]) {
+        if (const auto of_table = found[step].find({w, push.table}); of_table != found[step].end()) {
+          push.found = &of_table->second;
+        }
+      }
+    }
+    ASSERT_TRUE(known.Apply(step, pushes).ok());
+  }
+  for (int table = 0; table < 3; ++table) EXPECT_EQ(Rows(known, table), Rows(looked_up, table));
+}
+
 TEST(TableSetTest, PullGivesInitialWeightsAndChangesNothing) {
   TableSet tables(Specs(), kShards);
   const std::vector<uint64_t> keys = {0, 7, ~uint64_t{0}};

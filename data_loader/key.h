@@ -13,8 +13,11 @@
 #include <xxhash.h>
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "base/isa.h"
 
 namespace weir {
 
@@ -34,6 +37,8 @@ class KeyRule {
   uint64_t OfInteger(uint64_t bits) const {
     return Fold(identity_ ? bits : XXH3_64bits_withSeed(&bits, sizeof(bits), seed_));
   }
+  // n of them; keys may be bits.
+  void OfIntegers(const uint64_t* bits, size_t n, uint64_t* keys, Isa isa = BestIsa()) const;
   // identity is for integers only.
   uint64_t OfString(std::string_view bytes) const {
     return Fold(XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed_));

@@ -9,6 +9,11 @@
 #include "data_loader/cells.h"
 
 namespace weir {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
 
 double LogTransform::operator()(double x) const {
   double size = std::fabs(x);
@@ -36,11 +41,14 @@ Result<NumericColumn> NumericColumn::Make(const FeatureConfig& feature, const ar
   return made;
 }
 
-double NumericColumn::Transform(double x) const {
-  x = clip_(x);
-  if (log_) x = LogTransform()(x);
-  if (standardize_) x = standard_(x);
-  return x;
+// One stage after the other, in loops that vectorise.
+void NumericColumn::TransformAll(std::span<double> values) const {
+  const auto all = [&](const auto& transform) {
+    for (double& x : values) x = transform(x);
+  };
+  if (clip_.low > -kInfinity || clip_.high < kInfinity) all(clip_);
+  if (log_) all(LogTransform());
+  if (standardize_) all(standard_);
 }
 
 Status NumericColumn::Extract(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
@@ -49,18 +57,36 @@ Status NumericColumn::Extract(const arrow::Array& column, float* out, int64_t st
   std::vector<double> values(n);
   std::vector<Cell> cells(n);
   WEIR_RETURN_IF_ERROR(ReadNumbers(column, values.data(), cells.data()).Wrap(column_));
+  bool good = true;
   for (int64_t i = 0; i < n; ++i) {
-    double raw = cells[i] == Cell::kMissing ? default_value_ : values[i];
-    float value = static_cast<float>(Transform(raw));
-    if (cells[i] == Cell::kBad || !std::isfinite(raw) || !std::isfinite(value)) [[unlikely]] {
-      const char* reason = cells[i] == Cell::kBad ? "is no number"
-                           : std::isnan(raw)      ? "is NaN"
-                           : std::isinf(raw)      ? "is infinite"
-                                                  : "is too large for a float";
-      bad->push_back({first_row + i, column_, reason, CellText(column, i)});
-      value = 0;
-    }
+    values[i] = cells[i] == Cell::kMissing ? default_value_ : values[i];
+    good &= cells[i] != Cell::kBad && std::fabs(values[i]) < kInfinity;
+  }
+  TransformAll(values);
+  for (int64_t i = 0; i < n; ++i) {
+    const auto value = static_cast<float>(values[i]);
+    good &= std::fabs(value) < std::numeric_limits<float>::infinity();
     out[i * stride] = value;
+  }
+  return good ? Status() : MarkBad(column, out, stride, first_row, bad);
+}
+
+Status NumericColumn::MarkBad(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
+                              std::vector<BadRow>* bad) const {
+  const int64_t n = column.length();
+  std::vector<double> values(n);
+  std::vector<Cell> cells(n);
+  WEIR_RETURN_IF_ERROR(ReadNumbers(column, values.data(), cells.data()).Wrap(column_));
+  for (int64_t i = 0; i < n; ++i) {
+    const double raw = cells[i] == Cell::kMissing ? default_value_ : values[i];
+    float* value = out + i * stride;
+    if (cells[i] != Cell::kBad && std::isfinite(raw) && std::isfinite(*value)) continue;
+    const char* reason = cells[i] == Cell::kBad ? "is no number"
+                         : std::isnan(raw)      ? "is NaN"
+                         : std::isinf(raw)      ? "is infinite"
+                                                : "is too large for a float";
+    bad->push_back({first_row + i, column_, reason, CellText(column, i)});
+    *value = 0;
   }
   return Status();
 }

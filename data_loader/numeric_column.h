@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,10 +46,12 @@ class NumericColumn {
   Status Extract(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
                  std::vector<BadRow>* bad) const;
 
-  // All transforms on one value.
-  double Transform(double x) const;
-
  private:
+  void TransformAll(std::span<double> values) const;
+  // Finds the rows whose value, which is written, cannot be.
+  Status MarkBad(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
+                 std::vector<BadRow>* bad) const;
+
   std::string column_;
   double default_value_ = 0;
   ClipTransform clip_;

@@ -147,7 +147,7 @@ Status SparseColumn::KeysOf(const arrow::Array& values, uint64_t* keys, Cell* ce
   }
   if (kind_ == Kind::kInteger) {
     WEIR_RETURN_IF_ERROR(ReadIntegers(values, keys, cells).Wrap(column_));
-    for (int64_t i = 0; i < n; ++i) keys[i] = rule_.OfInteger(keys[i]);
+    rule_.OfIntegers(keys, n, keys);
     return Status();
   }
   if (kind_ == Kind::kString) {
@@ -189,8 +189,27 @@ void SparseColumn::MarkBad(const arrow::Array& column, int64_t i, int64_t first_
   bad->push_back({first_row + i, column_, reason, CellText(column, i)});
 }
 
+// One key in every row: a column of integers without nulls.
+bool SparseColumn::ExtractIntegers(const arrow::Array& column, Jagged* out) const {
+  if (kind_ != Kind::kInteger || column.null_count() > 0) return false;
+  const size_t n = column.length(), before = out->values.size();
+  const bool signed64 = column.type_id() == arrow::Type::INT64;
+  if (!signed64 && column.type_id() != arrow::Type::UINT64) return false;
+  const auto* bits = signed64
+                         ? reinterpret_cast<const uint64_t*>(static_cast<const arrow::Int64Array&>(column).raw_values())
+                         : static_cast<const arrow::UInt64Array&>(column).raw_values();
+  out->values.resize(before + n);
+  rule_.OfIntegers(bits, n, out->values.data() + before);
+  const size_t first_offset = out->offsets.size();
+  out->offsets.resize(first_offset + n);
+  std::iota(out->offsets.begin() + static_cast<int64_t>(first_offset), out->offsets.end(),
+            static_cast<int32_t>(before) + 1);
+  return true;
+}
+
 Status SparseColumn::ExtractSingle(const arrow::Array& column, Jagged* out, int64_t first_row,
                                    std::vector<BadRow>* bad) const {
+  if (ExtractIntegers(column, out)) return Status();
   const int64_t n = column.length();
   const size_t before = out->values.size();
   out->values.resize(before + n);

@@ -71,6 +71,7 @@ class SparseColumn {
   // [values.length()] each: the key of every value.
   Status KeysOf(const arrow::Array& values, uint64_t* keys, Cell* cells) const;
   Status KeysOfDictionary(const arrow::DictionaryArray& values, uint64_t* keys, Cell* cells) const;
+  bool ExtractIntegers(const arrow::Array& column, Jagged* out) const;
   Status ExtractSingle(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
   Status ExtractSplit(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
   Status ExtractLists(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;

@@ -92,6 +92,22 @@ TEST(SparseColumn, IntegersOfAllWidthsAgree) {
   EXPECT_EQ(Keys(Extract(Sparse(), MakeArray<arrow::UInt64Builder, uint64_t>({~uint64_t{0}}))), (Rows{{K(-1)}}));
 }
 
+// Columns without nulls have a path of their own; batches are appended to, and arrays may be parts of others.
+TEST(SparseColumn, IntegersWithoutNullsAreAsThoseWith) {
+  for (const auto& part : {Int64s({1, 2, 3, -4})->Slice(1, 3),
+                           MakeArray<arrow::UInt64Builder, uint64_t>({1, 2, 3, ~uint64_t{0} - 3})->Slice(1, 3)}) {
+    const auto made = SparseColumn::Make(Sparse(), *part->type(), false);
+    ASSERT_TRUE(made.ok());
+    Jagged out;
+    std::vector<BadRow> bad;
+    ASSERT_TRUE(made->Extract(*Int64s({7, {}}), nullptr, &out, 0, &bad).ok());
+    ASSERT_TRUE(made->Extract(*part, nullptr, &out, 2, &bad).ok());
+    EXPECT_EQ(out.values, (std::vector<uint64_t>{K(7), K(2), K(3), K(-4)}));
+    EXPECT_EQ(out.offsets, (std::vector<int32_t>{0, 1, 1, 2, 3, 4}));
+    EXPECT_TRUE(bad.empty());
+  }
+}
+
 TEST(SparseColumn, StringsAndDictionariesAgree) {
   const Rows expected = {{K("a")}, {}, {K("")}, {K("b")}, {K("a")}};
   auto strings = Strings({"a", {}, "", "b", "a"});

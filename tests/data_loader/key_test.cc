@@ -1,6 +1,8 @@
 #include "data_loader/key.h"
 
+#include <random>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -76,6 +78,23 @@ TEST(KeyRule, IdentityTakesTheIntegerAsItIs) {
   EXPECT_EQ(KeyRule("user", 0, true).OfInteger(0), 0u);
   EXPECT_EQ(KeyRule("user", 0, true).OfInteger(~uint64_t{0}), ~uint64_t{0});
   EXPECT_EQ(KeyRule("user", 10, true).OfInteger(123), 3u);
+}
+
+TEST(KeyRule, ManyIntegersGetTheKeysOfEach) {
+  std::mt19937_64 random(1);
+  for (int space = 0; space < 40; ++space) {
+    const KeyRule rule(std::to_string(space), space % 3 == 0 ? 1 + random() % 1000 : 0, space % 4 == 0);
+    std::vector<uint64_t> bits(random() % 70), expected;
+    for (uint64_t& value : bits) value = random() >> random() % 64;
+    for (const uint64_t value : bits) expected.push_back(rule.OfInteger(value));
+    for (const Isa isa : KnownIsas()) {
+      std::vector<uint64_t> keys(bits.size()), in_place = bits;
+      rule.OfIntegers(bits.data(), bits.size(), keys.data(), isa);
+      EXPECT_EQ(keys, expected) << IsaName(isa);
+      rule.OfIntegers(in_place.data(), in_place.size(), in_place.data(), isa);
+      EXPECT_EQ(in_place, expected) << IsaName(isa);
+    }
+  }
 }
 
 TEST(KeyRule, TheDeclaredTypeCounts) {

@@ -26,15 +26,17 @@ constexpr int64_t kPushNapNs = 1'000'000'000;
 
 // Where threads are more than cores, reading ahead takes the gaps that training leaves: a worker that reads while the
 // others train keeps all of them waiting.
-void TakeGapsOnly() {
-  const sched_param none = {};
-  PLOG_IF(WARNING, sched_setscheduler(0, SCHED_IDLE, &none) != 0) << "the loader's thread keeps its priority";
-}
-
 void YieldToTraining() {
   constexpr int kNice = 10;
   const int tried = setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
   PLOG_IF(WARNING, tried != 0) << "the loader's thread keeps its priority";
+}
+
+void TakeGapsOnly() {
+  const sched_param none = {};
+  if (sched_setscheduler(0, SCHED_IDLE, &none) == 0) return;
+  PLOG(WARNING) << "the loader's thread cannot read in gaps only";
+  YieldToTraining();
 }
 
 std::string Describe(const InputFile& file) {
@@ -150,11 +152,13 @@ class LoaderImpl : public Loader {
   void ReadInHurry() {
     YieldToTraining();
     const size_t enough = static_cast<size_t>(options_.prefetch_batches + 1) / 2;
+    bool more = true;
     while (!stop_) {
       hurry_.wait(false);
-      while (queue_.size() < enough && ReadOne()) {
-      }
+      while (more && queue_.size() < enough) more = ReadOne();
       SetHurry(false);
+      // The consumer may have asked again before that.
+      if (more && queue_.size() == 0) SetHurry(true);
     }
   }
 

@@ -101,7 +101,7 @@ Status OwnedTable::Pull(int64_t step, PullKind kind, std::span<const uint64_t> k
     };
     table_.Find(keys, rows_.data(), Table::Touch::kWeights, &copy);
   });
-  if (found != nullptr) *found = {rows_, table_.num_erased()};
+  if (found != nullptr) *found = cache_ ? FoundRows() : FoundRows{rows_, table_.num_erased()};
   if (cache_) return PullMissing(step, kind, keys, rows);
   PullNew(step, kind, keys, missing_, rows);
   return Status();

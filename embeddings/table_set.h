@@ -69,7 +69,8 @@ class TableSet {
 
   // Copies the weights of `keys` to rows [keys.size(), dim]. A key without a row gets its initial weights if the push
   // of `step` would bring its row, else what the table's admission says; a key of an evaluation gets none. Changes no
-  // row; a training pull brings rows from disk into memory. found, unless null, is replaced by where the rows are.
+  // row; a training pull brings rows from disk into memory. found, unless null, is replaced by where the rows are; it is
+  // empty for a table with a disk.
   Status Pull(int64_t step, PullKind kind, int table, std::span<const uint64_t> keys, float* rows,
               FoundRows* found = nullptr);
   // What a training pull will do, ahead of it: brings the rows of `keys` from disk into memory.

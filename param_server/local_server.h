@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "embeddings/found_rows.h"
 #include "param_server/protocol.h"
 
 namespace weir {

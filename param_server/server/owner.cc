@@ -167,12 +167,13 @@ void Owner::Handle(OwnerRequest request) {
     if (request.type == MessageType::kPull && request.kind == PullKind::kTraining) {
       Prefetch(request);
       look_ahead_.NotePull(request, merger_.applied());
-      found_.erase({request.step, request.worker});  // of a pull that was given up
     }
-    waiting_.push_back({.request = std::move(request), .since_ns = Now()});
+    const uint64_t number = NumberPull(request);
+    waiting_.push_back({.request = std::move(request), .since_ns = Now(), .pull = number});
     return;  // RunWaiting comes next
   }
-  RunRequest(&request);
+  Waiting now = {.request = std::move(request)};
+  RunRequest(&now);
 }
 
 // While the workers compute the step before it, rows of a pull come from disk.
@@ -209,11 +210,24 @@ void Owner::HandlePush(OwnerRequest request) {
   ApplySteps();
 }
 
+uint64_t Owner::NumberPull(const OwnerRequest& pull) {
+  const bool training = pull.type == MessageType::kPull && pull.kind == PullKind::kTraining;
+  if (!training || pull.step > merger_.applied() + kStepsAheadMax + 1) return 0;
+  found_[{pull.step, pull.worker}] = {++last_pull_, {}};
+  return last_pull_;
+}
+
+void Owner::KeepFound(Waiting* pull) {
+  if (pull->pull == 0) return;
+  const auto found = found_.find({pull->request.step, pull->request.worker});
+  if (found != found_.end() && found->second.pull == pull->pull) found->second.rows = std::move(pull->found);
+}
+
 void Owner::GiveFound(OwnerRequest* push) {
   const auto found = found_.find({push->step, push->worker});
   if (found == found_.end()) return;
-  if (push->as_pulled && found->second.size() == push->pushes.size()) {
-    push->found = std::move(found->second);
+  if (push->as_pulled && found->second.rows.size() == push->pushes.size()) {
+    push->found = std::move(found->second.rows);
     for (size_t i = 0; i < push->pushes.size(); ++i) push->pushes[i].found = &push->found[i];
   }
   found_.erase(found);
@@ -278,7 +292,7 @@ void Owner::RunWaiting() {
     if (failed) {
       status = failure();
     } else if (needed <= merger_.applied()) {
-      RunRequest(&request, waiting.late);
+      RunRequest(&waiting);
       continue;
     } else if (now_ns - std::max(waiting.since_ns, progress_ns_.load()) > request.timeout_ns) {
       status = DeadlineExceeded(fmt::format("{} of step {} by worker {} waited {:.1f} s for step {}; missing: {}",
@@ -329,9 +343,9 @@ Status Owner::AnswerAhead(Waiting* waiting) {
   waiting->asked_ahead = true;
   if (num_free == 0 || num_free * kEarlyShare < num_keys) return Status();
   const TraceSpan span(track_, "pull ahead", request.step);
-  std::vector<FoundRows>* found = FoundOf(request);
+  waiting->found.resize(request.pulls.size());
   for (size_t i = 0; i < request.pulls.size(); ++i) {
-    WEIR_RETURN_IF_ERROR(PullSome(request, request.pulls[i], free[i], &(*found)[i]));
+    WEIR_RETURN_IF_ERROR(PullSome(request, request.pulls[i], free[i], &waiting->found[i]));
     waiting->late.push_back(OtherPositions(free[i], request.pulls[i].keys.size()));
   }
   load_.keys_early += static_cast<int64_t>(num_free);
@@ -354,13 +368,15 @@ std::vector<std::vector<uint32_t>> Owner::FindFree(const OwnerRequest& pull) {
   return free;
 }
 
-void Owner::RunRequest(OwnerRequest* request, std::span<const std::vector<uint32_t>> late) {
+void Owner::RunRequest(Waiting* waiting) {
+  OwnerRequest* request = &waiting->request;
   OwnerReply reply;
   Status status = Waits(request->type) ? CheckStep(*request) : Status();
   if (status.ok()) {
     switch (request->type) {
       case MessageType::kPull:
-        status = Pull(*request, late);
+        status = Pull(waiting);
+        if (status.ok()) KeepFound(waiting);
         CountPull(*request);
         if (request->kind == PullKind::kEvaluation) NoteProgress();
         break;
@@ -407,28 +423,24 @@ void Owner::CountStaleness(const TablePull& pull, int64_t step, size_t rows) {
   rows_by_staleness_[unseen] += static_cast<int64_t>(rows);
 }
 
-Status Owner::Pull(const OwnerRequest& request, std::span<const std::vector<uint32_t>> late) {
+Status Owner::Pull(Waiting* waiting) {
+  const OwnerRequest& request = waiting->request;
   const TraceSpan span(track_, "pull", request.step);
-  std::vector<FoundRows>* found = FoundOf(request);
+  const bool training = request.kind == PullKind::kTraining;
+  waiting->found.resize(request.pulls.size());
   for (size_t i = 0; i < request.pulls.size(); ++i) {
     const TablePull& pull = request.pulls[i];
-    FoundRows* of_table = found == nullptr ? nullptr : &(*found)[i];
-    if (!late.empty()) {
-      WEIR_RETURN_IF_ERROR(PullSome(request, pull, late[i], of_table));
+    FoundRows* found = &waiting->found[i];
+    if (!waiting->late.empty()) {
+      WEIR_RETURN_IF_ERROR(PullSome(request, pull, waiting->late[i], found));
       continue;
     }
-    WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, pull.keys, pull.rows, of_table)
-                             .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
-    if (request.kind == PullKind::kTraining) CountStaleness(pull, request.step, pull.keys.size());
+    WEIR_RETURN_IF_ERROR(
+        tables_.Pull(request.step, request.kind, pull.table, pull.keys, pull.rows, training ? found : nullptr)
+            .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
+    if (training) CountStaleness(pull, request.step, pull.keys.size());
   }
   return Status();
-}
-
-std::vector<FoundRows>* Owner::FoundOf(const OwnerRequest& pull) {
-  if (pull.kind != PullKind::kTraining) return nullptr;
-  std::vector<FoundRows>& found = found_[{pull.step, pull.worker}];
-  found.resize(pull.pulls.size());
-  return &found;
 }
 
 Status Owner::PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions,
@@ -440,11 +452,13 @@ Status Owner::PullSome(const OwnerRequest& request, const TablePull& pull, std::
   some_rows_.resize(positions.size() * dim);
   WEIR_RETURN_IF_ERROR(tables_.Pull(request.step, request.kind, pull.table, some_keys_, some_rows_.data(), &some_found_)
                            .Wrap(fmt::format("server {}, step {}", options_.server, request.step)));
-  // The first part's count stays: rows that were erased since may be among its own.
-  if (found->rows.empty()) *found = {std::vector<uint32_t>(pull.keys.size(), kNoRow), some_found_.num_erased};
   for (size_t i = 0; i < positions.size(); ++i) {
     std::copy_n(some_rows_.data() + i * dim, dim, pull.rows + positions[i] * dim);
-    found->rows[positions[i]] = some_found_.rows[i];
+  }
+  if (!some_found_.rows.empty()) {
+    // The first part's count stays: rows that were erased since may be among its own.
+    if (found->rows.empty()) *found = {std::vector<uint32_t>(pull.keys.size(), kNoRow), some_found_.num_erased};
+    for (size_t i = 0; i < positions.size(); ++i) found->rows[positions[i]] = some_found_.rows[i];
   }
   CountStaleness(pull, request.step, positions.size());
   return Status();

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "base/trace.h"
+#include "embeddings/found_rows.h"
 #include "embeddings/row_files.h"
 #include "embeddings/table_set.h"
 #include "param_server/local_server.h"
@@ -67,6 +68,8 @@ class Owner {
     bool asked_ahead = false;  // whether rows could come early has been seen to
     // By pull, if some came early: the positions that are still to come.
     std::vector<std::vector<uint32_t>> late{};
+    uint64_t pull = 0;               // of a training pull: its number
+    std::vector<FoundRows> found{};  // and what it has found, by pull
   };
 
   void Run();
@@ -87,20 +90,19 @@ class Owner {
   // The pushes of tables that are not synchronous, which are taken out.
   Status ApplyAlone(OwnerRequest* push);
   void RunWaiting();
-  void RunRequest(OwnerRequest* request) { RunRequest(request, {}); }
-  // late: of a pull, the positions by table that are still to be read; empty: all.
-  void RunRequest(OwnerRequest* request, std::span<const std::vector<uint32_t>> late);
+  void RunRequest(Waiting* waiting);
   // Looks ahead for pulls that wait.
   void AnswerAhead();
   Status AnswerAhead(Waiting* waiting);
   // By pull: the positions of the rows that may be read now.
   std::vector<std::vector<uint32_t>> FindFree(const OwnerRequest& pull);
   void CountStaleness(const TablePull& pull, int64_t step, size_t rows);
-  Status Pull(const OwnerRequest& request, std::span<const std::vector<uint32_t>> late);
+  Status Pull(Waiting* waiting);
   Status PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions,
                   FoundRows* found);
-  // Null for an evaluation pull.
-  std::vector<FoundRows>* FoundOf(const OwnerRequest& pull);
+  // Begins a training pull; what it finds is kept for its push unless the step is further ahead than may be pushed.
+  uint64_t NumberPull(const OwnerRequest& pull);
+  void KeepFound(Waiting* pull);
   // Hands what the pull of a push's step found to the push.
   void GiveFound(OwnerRequest* push);
   void CountPull(const OwnerRequest& request);
@@ -120,8 +122,14 @@ class Owner {
   StepMerger merger_;
   LookAhead look_ahead_;
   std::vector<Waiting> waiting_;
-  // What the training pull of a worker (second) for a step (first) found, by table of the pull, until it is pushed.
-  std::map<std::pair<int64_t, int>, std::vector<FoundRows>> found_;
+  // What the last training pull of a worker (second) for a step (first) found, until it is pushed. A step that is
+  // pulled twice, as after a pull that was given up, is pushed with the keys of the later one.
+  struct Found {
+    uint64_t pull = 0;            // its number
+    std::vector<FoundRows> rows;  // by table of the pull; empty until it is answered
+  };
+  std::map<std::pair<int64_t, int>, Found> found_;
+  uint64_t last_pull_ = 0;
   std::vector<uint64_t> some_keys_;  // scratch
   std::vector<float> some_rows_;     // scratch
   FoundRows some_found_;             // scratch

@@ -147,6 +147,36 @@ TEST(LookAheadTest, RowsGivenAheadHoldWorkersToWhatTheyPulled) {
   EXPECT_THAT(error.message(), HasSubstr("was not pulled for that step"));
 }
 
+// A worker that gave up a pull and makes another one of its step pushes the keys of the later one; where the rows of
+// the first lie must not stand for theirs. Each time the first is answered in another way.
+TEST(LookAheadTest, AStepPulledTwiceTrainsTheLaterKeys) {
+  const auto rows_after = [](const std::vector<uint64_t>& given_up, int answers) {
+    Played played;
+    played.Pull(0, 1, {10, 11});
+    played.Pull(1, 1, {12});
+    EXPECT_EQ(played.Answer(0).first, MessageType::kRows);
+    EXPECT_EQ(played.Answer(1).first, MessageType::kRows);
+    if (!given_up.empty()) played.Pull(0, 2, given_up);
+    played.Pull(0, 2, {11, 30});
+    played.Push(0, 1, {10, 11});
+    played.Push(1, 1, {12});
+    for (int i = 0; i < answers; ++i) EXPECT_NE(played.Answer(0).first, MessageType::kError);
+    played.Pull(1, 2, {40});
+    EXPECT_NE(played.Answer(1).first, MessageType::kError);
+    played.Push(0, 2, {11, 30});
+    played.Push(1, 2, {40});
+    played.Pull(0, 3, {10, 11, 12, 25, 30});
+    std::pair<MessageType, std::vector<uint8_t>> rows = played.Answer(0);
+    if (rows.first == MessageType::kEarlyRows) rows = played.Answer(0);
+    EXPECT_EQ(rows.first, MessageType::kRows);
+    return rows.second;
+  };
+  const std::vector<uint8_t> expected = rows_after({}, 2);
+  EXPECT_EQ(expected.size(), 5 * kRowBytes);
+  EXPECT_EQ(rows_after({20, 21, 22, 23, 24, 25, 26, 10}, 4), expected) << "early, then its last row";
+  EXPECT_EQ(rows_after({10, 12}, 3), expected) << "as many rows, all late";
+}
+
 TEST(LookAheadTest, TablesWithLimitsWait) {
   std::vector<TableSpec> tables = TestTables();
   tables[0].limits.eviction.set_ttl_steps(1);  // a row may be dropped without a push

@@ -1,13 +1,11 @@
 #include "data_loader/loader.h"
 
-#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -16,7 +14,7 @@
 
 #include "base/bounded_queue.h"
 #include "data_loader/dataset.h"
-#include "data_loader/step_reader.h"
+#include "data_loader/step_source.h"
 
 namespace weir {
 namespace {
@@ -24,19 +22,20 @@ namespace {
 // A nap of the reading thread while the consumer is busy; closing the queue ends it at once.
 constexpr int64_t kPushNapNs = 1'000'000'000;
 
+// What the reading thread hands over: a step, or why there is none.
+struct ReadStep {
+  Status status;
+  bool end = false;
+  StepBatch step;
+  std::vector<SkippedRow> skipped;
+};
+
 // Where threads are more than cores, reading ahead takes the gaps that training leaves: a worker that reads while the
 // others train keeps all of them waiting.
 void YieldToTraining() {
   constexpr int kNice = 10;
   const int tried = setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
   PLOG_IF(WARNING, tried != 0) << "the loader's thread keeps its priority";
-}
-
-void TakeGapsOnly() {
-  const sched_param none = {};
-  if (sched_setscheduler(0, SCHED_IDLE, &none) == 0) return;
-  PLOG(WARNING) << "the loader's thread cannot read in gaps only";
-  YieldToTraining();
 }
 
 std::string Describe(const InputFile& file) {
@@ -78,36 +77,27 @@ Status CheckPosition(const LoaderPosition& start, const std::vector<InputFile>& 
   return Status();
 }
 
-// Two threads read, one at a time, when the options say that reading yields: one in the gaps that training leaves,
-// which may be none; the other, with more weight, from when the consumer finds no batch until half of them lie ready.
 class LoaderImpl : public Loader {
  public:
   LoaderImpl(const Job& job, std::unique_ptr<Dataset> dataset, const LoaderOptions& options,
              const LoaderPosition& start)
       : dataset_(std::move(dataset)),
         options_(options),
+        empty_(EmptyBatch(job)),
         files_(dataset_->Fingerprint()),
         queue_(static_cast<size_t>(options.prefetch_batches)),
-        reader_(job, dataset_.get(), options, start.epoch(), start.samples()),
-        thread_([this] { ReadAhead(); }) {
-    if (options_.yields) hurrying_ = std::thread([this] { ReadInHurry(); });
-  }
+        source_(MakeStepSource(job, dataset_.get(), options)),
+        thread_([this, epoch = start.epoch(), samples = start.samples()] { ReadAhead(epoch, samples); }) {}
 
   ~LoaderImpl() override {
     stop_ = true;
     queue_.Close();
-    if (hurrying_.joinable()) {
-      SetHurry(true);
-      hurrying_.join();
-      SetHurry(false);  // it may have ended before it heard
-    }
     thread_.join();
   }
 
   Result<bool> Next(StepBatch* batch) override {
     if (!ended_.ok()) return ended_;
     if (done_) return false;
-    if (options_.yields && queue_.size() == 0) SetHurry(true);
     ReadStep read;
     QueueOutcome outcome = queue_.Pop(&read, options_.wait_ns_max);
     if (outcome == QueueOutcome::kTimedOut) {
@@ -142,58 +132,72 @@ class LoaderImpl : public Loader {
   }
 
  private:
-  void ReadAhead() {
-    if (options_.yields) TakeGapsOnly();
-    do {
-      hurry_.wait(true);
-    } while (ReadOne());
+  // The thread: all steps from the start, then the end or an error.
+  void ReadAhead(int64_t epoch, int64_t samples) {
+    if (options_.yields) YieldToTraining();
+    ReadStep last;
+    last.status = ReadEpochs(epoch, samples);
+    last.end = last.status.ok();
+    last.skipped = std::move(unpushed_);
+    Push(&last);
   }
 
-  void ReadInHurry() {
-    YieldToTraining();
-    const size_t enough = static_cast<size_t>(options_.prefetch_batches + 1) / 2;
-    bool more = true;
-    while (!stop_) {
-      hurry_.wait(false);
-      while (more && queue_.size() < enough) more = ReadOne();
-      SetHurry(false);
-      // The consumer may have asked again before that.
-      if (more && queue_.size() == 0) SetHurry(true);
+  Status ReadEpochs(int64_t epoch, int64_t samples) {
+    for (; epoch < options_.epochs && !stop_; ++epoch, samples = 0) {
+      if (samples == dataset_->rows()) continue;
+      int64_t bad_of_epoch = 0;
+      WEIR_RETURN_IF_ERROR(source_->StartEpoch(epoch, samples));
+      while (samples < dataset_->rows() && !stop_) {
+        ReadStep read;
+        StepBatch& step = read.step;
+        step.batch = empty_;
+        step.step_rows = std::min(options_.batch_size, dataset_->rows() - samples);
+        WEIR_RETURN_IF_ERROR(source_->Fill(step.step_rows, &step.batch, &read.skipped));
+        samples += step.step_rows;
+        step.epoch = epoch;
+        step.epoch_rows_done = samples;
+        step.ends_epoch = samples == dataset_->rows();
+        bad_of_epoch += static_cast<int64_t>(read.skipped.size());
+        if (bad_of_epoch > options_.max_bad_rows) {
+          unpushed_ = read.skipped;
+          return TooManyBadRows(read.skipped, bad_of_epoch);
+        }
+        Push(&read);
+      }
     }
+    return Status();
   }
 
-  void SetHurry(bool hurry) {
-    hurry_ = hurry;
-    hurry_.notify_all();
+  // Names the row that went past the limit.
+  Status TooManyBadRows(const std::vector<SkippedRow>& skipped, int64_t bad_of_epoch) const {
+    const SkippedRow& row = skipped[skipped.size() - static_cast<size_t>(bad_of_epoch - options_.max_bad_rows)];
+    return InvalidArgument(
+        fmt::format("{}: row {}: column {} {}: found '{}'; this is bad row {} of the epoch for worker {}, and "
+                    "data.max_bad_rows is {}: "
+                    "mend the data, or raise data.max_bad_rows to skip such rows",
+                    dataset_->file(row.file).path(), row.row + 1, row.column, row.reason, row.value,
+                    options_.max_bad_rows + 1, options_.worker, options_.max_bad_rows));
   }
 
-  // False once there is nothing more to read.
-  bool ReadOne() {
-    const std::lock_guard lock(reading_);
-    if (ended_reading_ || stop_) return false;
-    ReadStep read = reader_.Next();
-    ended_reading_ = read.is_last();
-    while (!stop_ && queue_.Push(read, kPushNapNs) == QueueOutcome::kTimedOut) {
+  void Push(ReadStep* read) {
+    while (!stop_ && queue_.Push(*read, kPushNapNs) == QueueOutcome::kTimedOut) {
     }
-    return !ended_reading_;
   }
 
   const std::unique_ptr<Dataset> dataset_;
   const LoaderOptions options_;
+  const Batch empty_;
   const std::vector<InputFile> files_;
   BoundedQueue<ReadStep> queue_;
-  std::mutex reading_;
-  StepReader reader_;           // guarded by reading_
-  bool ended_reading_ = false;  // guarded by reading_
+  // The thread's own.
+  std::unique_ptr<StepSource> source_;
+  std::vector<SkippedRow> unpushed_;
   // The consumer's own.
   Status ended_;
   bool done_ = false;
   std::map<std::pair<std::string, std::string>, int64_t> bad_rows_;
   std::atomic<bool> stop_ = false;
-  std::atomic<bool> hurry_ = false;
-  // Last: they use all of the above.
-  std::thread thread_;
-  std::thread hurrying_;
+  std::thread thread_;  // last: it uses all of the above
 };
 
 Status CheckOptions(const LoaderOptions& options) {

@@ -30,7 +30,7 @@ struct LoaderOptions {
   int64_t decode_rows = 8192;  // at a time: their columns stay in the cache between decoding and extraction
   int prefetch_batches = 4;
   uint64_t seed = 1;
-  bool yields = false;  // reading has a lower priority than training, the lowest while batches lie ready
+  bool yields = false;  // the reading thread has a lower priority than the others of its process
   int64_t max_bad_rows = 0;
   int64_t wait_ns_max = 600'000'000'000;  // for one batch: cluster.progress_s
 };

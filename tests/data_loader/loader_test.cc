@@ -1,11 +1,9 @@
 #include "data_loader/loader.h"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <numeric>
 #include <set>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -292,37 +290,13 @@ TEST_P(LoaderTest, RefusesAPositionOnOtherFiles) {
 }
 
 TEST_P(LoaderTest, CanBeClosedAtAnyMoment) {
-  for (int steps = 0; steps < 24; ++steps) {
+  for (int steps = 0; steps < 6; ++steps) {
     LoaderOptions options = Options(10, 1000);
     options.prefetch_batches = 1 + steps % 3;
-    options.yields = steps % 2 == 0;
     auto loader = Loader::Open(job_, source(), options, {});
     ASSERT_TRUE(loader.ok());
     StepBatch batch;
     for (int s = 0; s < steps; ++s) ASSERT_TRUE(*(*loader)->Next(&batch));
-  }
-}
-
-// The consumer finds now nothing, now all batches: both threads have their turns, and the end comes after the last
-// step.
-TEST_P(LoaderTest, TwoThreadsReadInOneOrder) {
-  const std::vector<Step> expected = ReadAll(job_, source(), Options(10, 3), 2);
-  for (int prefetch = 1; prefetch <= 5; ++prefetch) {
-    LoaderOptions options = Options(10, 3);
-    options.yields = true;
-    options.prefetch_batches = prefetch;
-    EXPECT_EQ(ReadAll(job_, source(), options, 2), expected) << prefetch;
-    auto loader = Loader::Open(job_, source(), options, {});
-    ASSERT_TRUE(loader.ok());
-    std::vector<uint64_t> ids, expected_ids;
-    StepBatch batch;
-    for (int s = 0; *(*loader)->Next(&batch); ++s) {
-      if (s % 16 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-      for (int64_t i = 0; i < batch.batch.num_samples; ++i) ids.push_back(batch.batch.sparse[0].sample(i)[0]);
-    }
-    for (const Step& step : expected) expected_ids.insert(expected_ids.end(), step.ids.begin(), step.ids.end());
-    EXPECT_EQ(ids, expected_ids) << prefetch;
-    EXPECT_FALSE(*(*loader)->Next(&batch));
   }
 }
 
@@ -335,12 +309,10 @@ TEST_P(LoaderTest, TheJobSaysTheOptions) {
   EXPECT_EQ(training.epochs, 4);
   EXPECT_EQ(training.streams, 24);
   EXPECT_TRUE(training.shuffle);
-  EXPECT_TRUE(training.yields);
   LoaderOptions evaluation = EvaluationLoaderOptions(job_, 0, 2);
   EXPECT_EQ(evaluation.batch_size, 256);
   EXPECT_EQ(evaluation.epochs, 1);
   EXPECT_FALSE(evaluation.shuffle);
-  EXPECT_FALSE(evaluation.yields);
 }
 
 // Ids in their order, and the bad rows among them counted. Each id's label is a digit, or 'x' if it is bad.

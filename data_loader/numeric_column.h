@@ -48,7 +48,7 @@ class NumericColumn {
 
  private:
   void TransformAll(std::span<double> values) const;
-  // Finds the rows whose value, which is written, cannot be.
+  // `out` holds the transformed values: appends the rows that are bad, and writes 0 for them.
   Status MarkBad(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
                  std::vector<BadRow>* bad) const;
 

@@ -189,7 +189,8 @@ void SparseColumn::MarkBad(const arrow::Array& column, int64_t i, int64_t first_
   bad->push_back({first_row + i, column_, reason, CellText(column, i)});
 }
 
-// One key in every row: a column of integers without nulls.
+// The common case, one key in every row: a column of 64-bit integers without nulls. False, and nothing done, for
+// others.
 bool SparseColumn::ExtractIntegers(const arrow::Array& column, Jagged* out) const {
   if (kind_ != Kind::kInteger || column.null_count() > 0) return false;
   const size_t n = column.length(), before = out->values.size();

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "bench/bench_line.h"
 #include "bench/table_bench.h"
-#include "data_loader/key.h"
+#include "data_loader/columns/key.h"
 #include "embeddings/distinct.h"
 #include "embeddings/pooling.h"
 

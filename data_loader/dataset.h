@@ -8,7 +8,7 @@
 
 #include "base/status.h"
 #include "data_loader/extractor.h"
-#include "data_loader/lake_file.h"
+#include "data_loader/formats/lake_file.h"
 #include "data_loader/plan.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/job.pb.h"

@@ -6,7 +6,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
-#include "data_loader/lake_file.h"
+#include "data_loader/formats/lake_file.h"
 #include "proto/nearest_name.h"
 
 namespace weir {

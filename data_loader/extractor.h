@@ -11,10 +11,10 @@
 
 #include "base/status.h"
 #include "batch/batch.h"
-#include "data_loader/bad_rows.h"
-#include "data_loader/label_column.h"
-#include "data_loader/numeric_column.h"
-#include "data_loader/sparse_column.h"
+#include "data_loader/columns/bad_rows.h"
+#include "data_loader/columns/label_column.h"
+#include "data_loader/columns/numeric_column.h"
+#include "data_loader/columns/sparse_column.h"
 #include "proto/job.pb.h"
 
 namespace weir {

@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 #include "data_loader/dataset.h"
-#include "data_loader/lake_file.h"
+#include "data_loader/formats/lake_file.h"
 #include "data_loader/plan.h"
 
 namespace weir {

@@ -4,8 +4,8 @@
 
 #include <arrow/api.h>
 
-#include "data_loader/key.h"
-#include "data_loader/lake_file.h"
+#include "data_loader/columns/key.h"
+#include "data_loader/formats/lake_file.h"
 #include "tests/data_loader/lake_fixture.h"
 
 namespace weir {

@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "data_loader/key.h"
+#include "data_loader/columns/key.h"
 #include "data_loader/plan.h"
 #include "tests/data_loader/lake_fixture.h"
 #include "tests/data_loader/parquet_fixture.h"

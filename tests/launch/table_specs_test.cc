@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data_loader/key.h"
+#include "data_loader/columns/key.h"
 #include "proto/job_text.h"
 #include "tests/checkpoint/temporary_folder.h"
 

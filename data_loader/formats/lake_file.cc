@@ -1,0 +1,48 @@
+#include "data_loader/formats/lake_file.h"
+
+#include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
+#include <fmt/format.h>
+
+#include "data_loader/formats/csv_file.h"
+#include "data_loader/formats/parquet_file.h"
+
+namespace weir {
+namespace {
+
+constexpr char kTextMark[] = "weir.text";
+
+}  // namespace
+
+Result<std::unique_ptr<LakeFile>> LakeFile::Open(const LakeEntry& entry, const DataConfig& config) {
+  DataConfig::FileFormat format = FormatOf(entry.path, config.format());
+  if (entry.bytes == 0) {
+    return InvalidArgument(fmt::format("{}: the file is empty (0 bytes): expected {}", entry.path,
+                                       format == DataConfig::PARQUET ? "Parquet" : "CSV"));
+  }
+  if (format == DataConfig::PARQUET) return ParquetFile::Open(entry);
+  return CsvFile::Open(entry, config.csv(), config.format() == DataConfig::AUTO);
+}
+
+Status LakeFile::SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups) {
+  schema_ = std::move(schema);
+  row_groups_ = std::move(groups);
+  for (size_t g = 0; g < row_groups_.size(); ++g) {
+    first_rows_.push_back(rows_);
+    if (row_groups_[g].rows < 0 || __builtin_add_overflow(rows_, row_groups_[g].rows, &rows_)) {
+      return DataLoss(fmt::format("{}: row group {}: expected a number of rows, found {} after {} in the groups before",
+                                  path_, g, row_groups_[g].rows, first_rows_.back()));
+    }
+  }
+  return Status();
+}
+
+bool IsText(const arrow::Schema& schema) {
+  return schema.metadata() != nullptr && schema.metadata()->Contains(kTextMark);
+}
+
+std::shared_ptr<arrow::Schema> AsText(const std::shared_ptr<arrow::Schema>& schema) {
+  return schema->WithMetadata(arrow::key_value_metadata({kTextMark}, {"1"}));
+}
+
+}  // namespace weir

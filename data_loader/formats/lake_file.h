@@ -1,0 +1,76 @@
+// LakeFile: one data file as a run of row groups, whatever its format.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arrow/type_fwd.h>
+
+#include "base/status.h"
+#include "data_loader/lake/lake.h"
+#include "proto/job.pb.h"
+
+namespace weir {
+
+// Rows that are read together: a row group of Parquet, a run of lines of CSV.
+struct RowGroup {
+  int64_t rows = 0;
+  int64_t offset_bytes = 0;  // CSV only: where the lines begin in the file
+  int64_t size_bytes = 0;    // CSV only
+};
+
+// Rows of one row group, front to back. One thread; independent of the LakeFile's life.
+class RowReader {
+ public:
+  virtual ~RowReader() = default;
+  // The next rows, null after the last.
+  virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
+};
+
+// Constant once opened, except for what Read() may cache: one thread. Errors name the path; bytes that are not what the
+// format asks for are DataLoss (Parquet) or InvalidArgument (CSV).
+class LakeFile {
+ public:
+  virtual ~LakeFile() = default;
+
+  // Reads the columns' names and types and the row groups, not the rows (CSV: counts the lines).
+  static Result<std::unique_ptr<LakeFile>> Open(const LakeEntry& entry, const DataConfig& config);
+
+  // Rows [begin, end) of a row group, in record batches of at most batch_rows; only the named columns are read. What
+  // comes before `begin` is skipped as cheaply as the format allows.
+  virtual Result<std::unique_ptr<RowReader>> Read(int group, int64_t begin, int64_t end,
+                                                  const std::vector<std::string>& columns,
+                                                  int64_t batch_rows) const = 0;
+
+  const std::string& path() const { return path_; }
+  uint64_t bytes() const { return bytes_; }
+  // Columns of CSV files are utf8, trimmed, null where missing; see IsText().
+  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+  const std::vector<RowGroup>& row_groups() const { return row_groups_; }
+  // The row of the file with which each row group begins.
+  const std::vector<int64_t>& first_rows() const { return first_rows_; }
+  int64_t rows() const { return rows_; }
+
+ protected:
+  LakeFile(const LakeEntry& entry) : path_(entry.path), bytes_(entry.bytes) {}
+  // DataLoss when the row counts, which may come from the file, are below 0 or more than 2^63-1 in all.
+  Status SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups);
+
+ private:
+  std::string path_;
+  uint64_t bytes_ = 0;
+  std::shared_ptr<arrow::Schema> schema_;
+  std::vector<RowGroup> row_groups_;
+  std::vector<int64_t> first_rows_;
+  int64_t rows_ = 0;
+};
+
+// Whether the columns of `schema` are text without types of their own (CSV), so that numbers are to be parsed from
+// them.
+bool IsText(const arrow::Schema& schema);
+// `schema` marked as text.
+std::shared_ptr<arrow::Schema> AsText(const std::shared_ptr<arrow::Schema>& schema);
+
+}  // namespace weir

@@ -1,0 +1,99 @@
+#include "data_loader/lake/lake.h"
+
+#include "tests/data_loader/lake_fixture.h"
+
+namespace weir {
+namespace {
+
+std::vector<std::string> Paths(const Result<std::vector<LakeEntry>>& entries) {
+  EXPECT_TRUE(entries.ok()) << entries.status().ToString();
+  std::vector<std::string> paths;
+  if (entries.ok()) {
+    for (const LakeEntry& entry : *entries) paths.push_back(entry.path);
+  }
+  return paths;
+}
+
+TEST(Lake, FoldersGiveTheirFilesSortedWithoutHiddenOnes) {
+  TempFolder folder;
+  folder.Write("b.csv", "12345");
+  folder.Write("a.csv", "1");
+  folder.Write("dt=2/part-0.csv", "1");
+  folder.Write(".hidden.csv", "1");
+  folder.Write("_SUCCESS", "");
+  folder.Write("_temporary/part.csv", "1");
+  auto entries = ListFiles(Source(folder.path()));
+  EXPECT_EQ(Paths(entries), (std::vector{folder / "a.csv", folder / "b.csv", folder / "dt=2/part-0.csv"}));
+  EXPECT_EQ((*entries)[1].bytes, 5u);
+}
+
+TEST(Lake, SymbolicLinksAreFollowed) {
+  TempFolder folder, elsewhere;
+  folder.Write("a.csv", "1");
+  elsewhere.Write("dt=1/part-0.csv", "123");
+  elsewhere.Write("single.csv", "12");
+  std::filesystem::create_directory_symlink(elsewhere / "dt=1", folder / "dt=1");
+  std::filesystem::create_symlink(elsewhere / "single.csv", folder / "b.csv");
+  std::filesystem::create_directory_symlink(elsewhere.path(), folder / "_hidden");
+  auto entries = ListFiles(Source(folder.path()));
+  ASSERT_EQ(Paths(entries), (std::vector{folder / "a.csv", folder / "b.csv", folder / "dt=1/part-0.csv"}));
+  EXPECT_EQ((*entries)[1].bytes, 2u);
+  EXPECT_EQ((*entries)[2].bytes, 3u);
+}
+
+TEST(Lake, SymbolicLinksThatLeadNowhereOrBackAreNamed) {
+  TempFolder folder;
+  folder.Write("dt=1/part-0.csv", "1");
+  std::filesystem::create_directory_symlink(folder.path(), folder / "dt=1/back");
+  ExpectError(ListFiles(Source(folder.path())).status(), StatusCode::kInvalidArgument,
+              {folder / "dt=1/back", "leads back"});
+  std::filesystem::remove(folder / "dt=1/back");
+  std::filesystem::create_symlink(folder / "gone", folder / "dt=1/dangling.csv");
+  ExpectError(ListFiles(Source(folder.path())).status(), StatusCode::kNotFound, {folder / "dt=1/dangling.csv"});
+  std::filesystem::remove(folder / "dt=1/dangling.csv");
+  std::string deep = "dt=1";
+  for (int i = 0; i < 70; ++i) deep += "/d";
+  folder.Write(deep + "/part.csv", "1");
+  ExpectError(ListFiles(Source(folder.path())).status(), StatusCode::kInvalidArgument, {"at most 64 deep"});
+}
+
+TEST(Lake, GlobsMatchFilesAndFolders) {
+  TempFolder folder;
+  folder.Write("dt=1/part-0.csv", "1");
+  folder.Write("dt=1/part-1.csv", "1");
+  folder.Write("dt=2/part-0.csv", "1");
+  EXPECT_EQ(Paths(ListFiles(Source(folder / "dt=*/part-0.csv"))),
+            (std::vector{folder / "dt=1/part-0.csv", folder / "dt=2/part-0.csv"}));
+  EXPECT_EQ(Paths(ListFiles(Source(folder / "dt=*"))).size(), 3u);
+  EXPECT_EQ(Paths(ListFiles(Source("file://" + (folder / "dt=1/part-1.csv")))),
+            (std::vector{folder / "dt=1/part-1.csv"}));
+}
+
+TEST(Lake, EntriesKeepTheirOrder) {
+  TempFolder folder;
+  folder.Write("a.csv", "1");
+  folder.Write("b.csv", "1");
+  SourceConfig source = Source(folder / "b.csv");
+  source.add_uri(folder / "a.csv");
+  EXPECT_EQ(Paths(ListFiles(source)), (std::vector{folder / "b.csv", folder / "a.csv"}));
+}
+
+TEST(Lake, NamesWhatMatchesNothing) {
+  TempFolder folder;
+  folder.Write("_hidden.csv", "1");
+  ExpectError(ListFiles(Source(folder / "*.parquet")).status(), StatusCode::kNotFound, {folder / "*.parquet", "none"});
+  ExpectError(ListFiles(Source(folder.path())).status(), StatusCode::kNotFound, {folder.path()});
+  ExpectError(ListFiles(Source(folder / "gone.csv")).status(), StatusCode::kNotFound, {folder / "gone.csv"});
+  ExpectError(ListFiles(SourceConfig()).status(), StatusCode::kInvalidArgument, {"uri"});
+  ExpectError(ListFiles(Source("s3://bucket/x")).status(), StatusCode::kUnimplemented, {"s3://bucket/x"});
+}
+
+TEST(Lake, FormatGoesByTheEndingUnlessSaid) {
+  EXPECT_EQ(FormatOf("a/b.parquet", DataConfig::AUTO), DataConfig::PARQUET);
+  EXPECT_EQ(FormatOf("a/b.data", DataConfig::AUTO), DataConfig::CSV);
+  EXPECT_EQ(FormatOf("a/b.tsv", DataConfig::AUTO), DataConfig::CSV);
+  EXPECT_EQ(FormatOf("a/b.csv", DataConfig::PARQUET), DataConfig::PARQUET);
+}
+
+}  // namespace
+}  // namespace weir

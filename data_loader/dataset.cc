@@ -67,7 +67,7 @@ std::vector<InputFile> Dataset::Fingerprint() const {
   std::vector<InputFile> files(files_.size());
   for (size_t f = 0; f < files_.size(); ++f) {
     files[f].set_path(files_[f]->path());
-    files[f].set_bytes(files_[f]->bytes());
+    files[f].set_bytes(files_[f]->entry().bytes);
     files[f].set_rows(static_cast<uint64_t>(files_[f]->rows()));
   }
   return files;

@@ -7,15 +7,15 @@
 #include <arrow/array/builder_binary.h>
 #include <arrow/buffer.h>
 #include <arrow/csv/api.h>
-#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/io/memory.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
 
-#include "data_loader/formats/arrow_status.h"
 #include "data_loader/formats/csv_index.h"
+#include "data_loader/lake/arrow_status.h"
 #include "proto/job_text.h"
 
 namespace weir {
@@ -62,8 +62,7 @@ struct Header {
   int64_t end_bytes = 0;  // where the rows begin
 };
 
-Result<std::string> ReadStart(const std::string& path, int64_t size_bytes) {
-  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(path), path));
+Result<std::string> ReadStart(arrow::io::RandomAccessFile* file, const std::string& path, int64_t size_bytes) {
   WEIR_ASSIGN_OR_RETURN(auto start, FromArrow(file->ReadAt(0, size_bytes), path));
   return start->ToString();
 }
@@ -81,11 +80,12 @@ Status CheckIsText(const std::string& path, std::string_view start) {
 
 // The file's first line with its end and the empty lines before it; "" when there is none. `start`: what is read so
 // far, from byte `offset_bytes` on.
-Result<std::string> ReadFirstLine(const std::string& path, char delimiter, std::string start, int64_t offset_bytes) {
+Result<std::string> ReadFirstLine(arrow::io::RandomAccessFile* file, const std::string& path, char delimiter,
+                                  std::string start, int64_t offset_bytes) {
   CsvIndexer indexer(delimiter, offset_bytes);
   indexer.Append(std::string_view(start).substr(offset_bytes));
   if (indexer.first_row_bytes() == 0) {
-    WEIR_ASSIGN_OR_RETURN(start, ReadStart(path, offset_bytes + kCsvRowBytesMax + 1));
+    WEIR_ASSIGN_OR_RETURN(start, ReadStart(file, path, offset_bytes + kCsvRowBytesMax + 1));
     indexer = CsvIndexer(delimiter, offset_bytes);
     indexer.Append(std::string_view(start).substr(offset_bytes));
     WEIR_RETURN_IF_ERROR(indexer.CheckRowBytes(path).Wrap("the header"));
@@ -100,13 +100,15 @@ Result<std::string> ReadFirstLine(const std::string& path, char delimiter, std::
 }
 
 // The columns' names, from the first line or the configuration, and where the rows begin.
-Result<Header> ReadHeader(const std::string& path, const CsvConfig& config, char delimiter, bool sniff) {
-  WEIR_ASSIGN_OR_RETURN(std::string start, ReadStart(path, 64 << 10));
+Result<Header> ReadHeader(arrow::io::RandomAccessFile* file, const std::string& path, const CsvConfig& config,
+                          char delimiter, bool sniff) {
+  WEIR_ASSIGN_OR_RETURN(std::string start, ReadStart(file, path, 64 << 10));
   if (sniff) WEIR_RETURN_IF_ERROR(CheckIsText(path, start));
   Header header;
   if (start.starts_with("\xEF\xBB\xBF")) header.end_bytes = 3;
   if (config.header()) {
-    WEIR_ASSIGN_OR_RETURN(const std::string first, ReadFirstLine(path, delimiter, std::move(start), header.end_bytes));
+    WEIR_ASSIGN_OR_RETURN(const std::string first,
+                          ReadFirstLine(file, path, delimiter, std::move(start), header.end_bytes));
     std::string_view line = first;
     header.end_bytes += static_cast<int64_t>(first.size());
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
@@ -176,8 +178,10 @@ Result<std::unique_ptr<LakeFile>> CsvFile::Open(const LakeEntry& entry, const Cs
   WEIR_ASSIGN_OR_RETURN(opened->delimiter_, Delimiter(entry.path, config));
   opened->trim_ = config.trim();
   opened->null_values_.assign(config.null_values().begin(), config.null_values().end());
-  WEIR_ASSIGN_OR_RETURN(Header header, ReadHeader(entry.path, config, opened->delimiter_, sniff));
-  WEIR_ASSIGN_OR_RETURN(std::vector<RowGroup> groups, IndexCsv(entry.path, opened->delimiter_, header.end_bytes));
+  WEIR_ASSIGN_OR_RETURN(auto file, OpenEntry(entry));
+  WEIR_ASSIGN_OR_RETURN(Header header, ReadHeader(file.get(), entry.path, config, opened->delimiter_, sniff));
+  WEIR_ASSIGN_OR_RETURN(std::vector<RowGroup> groups,
+                        IndexCsv(file.get(), entry.path, opened->delimiter_, header.end_bytes));
   arrow::FieldVector fields;
   for (const std::string& name : header.names) fields.push_back(arrow::field(name, arrow::utf8()));
   WEIR_RETURN_IF_ERROR(opened->SetContents(AsText(arrow::schema(std::move(fields))), std::move(groups)));
@@ -188,7 +192,7 @@ Result<std::unique_ptr<RowReader>> CsvFile::Read(int group, int64_t begin, int64
                                                  const std::vector<std::string>& columns, int64_t batch_rows) const {
   const RowGroup& lines = row_groups()[group];
   const int64_t first_row = first_rows()[group];
-  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(path()), path()));
+  WEIR_ASSIGN_OR_RETURN(auto file, OpenEntry(entry()));
   WEIR_ASSIGN_OR_RETURN(auto text, FromArrow(file->ReadAt(lines.offset_bytes, lines.size_bytes), path()));
 
   auto read = arrow::csv::ReadOptions::Defaults();

@@ -5,10 +5,10 @@
 #include <memory>
 
 #include <arrow/buffer.h>
-#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
 #include <fmt/format.h>
 
-#include "data_loader/formats/arrow_status.h"
+#include "data_loader/lake/arrow_status.h"
 
 namespace weir {
 namespace {
@@ -101,8 +101,8 @@ bool CsvIndexer::Finish() {
   return true;
 }
 
-Result<std::vector<RowGroup>> IndexCsv(const std::string& path, char delimiter, int64_t offset_bytes) {
-  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(path), path));
+Result<std::vector<RowGroup>> IndexCsv(arrow::io::RandomAccessFile* file, const std::string& path, char delimiter,
+                                       int64_t offset_bytes) {
   CsvIndexer indexer(delimiter, offset_bytes);
   std::vector<char> buffer(kReadBytes);
   for (int64_t offset = offset_bytes;;) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <arrow/io/type_fwd.h>
+
 #include "base/status.h"
 #include "data_loader/formats/lake_file.h"
 
@@ -60,7 +62,9 @@ class CsvIndexer {
   std::vector<RowGroup> groups_;
 };
 
-// Indexes the file from `offset_bytes` on. InvalidArgument when it ends inside quotes or a row is too long.
-Result<std::vector<RowGroup>> IndexCsv(const std::string& path, char delimiter, int64_t offset_bytes);
+// Indexes the file from `offset_bytes` on; `path` is for messages. InvalidArgument when it ends inside quotes or a row
+// is too long.
+Result<std::vector<RowGroup>> IndexCsv(arrow::io::RandomAccessFile* file, const std::string& path, char delimiter,
+                                       int64_t offset_bytes);
 
 }  // namespace weir

@@ -31,7 +31,7 @@ Status LakeFile::SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<
     first_rows_.push_back(rows_);
     if (row_groups_[g].rows < 0 || __builtin_add_overflow(rows_, row_groups_[g].rows, &rows_)) {
       return DataLoss(fmt::format("{}: row group {}: expected a number of rows, found {} after {} in the groups before",
-                                  path_, g, row_groups_[g].rows, first_rows_.back()));
+                                  path(), g, row_groups_[g].rows, first_rows_.back()));
     }
   }
   return Status();

@@ -44,8 +44,8 @@ class LakeFile {
                                                   const std::vector<std::string>& columns,
                                                   int64_t batch_rows) const = 0;
 
-  const std::string& path() const { return path_; }
-  uint64_t bytes() const { return bytes_; }
+  const LakeEntry& entry() const { return entry_; }
+  const std::string& path() const { return entry_.path; }
   // Columns of CSV files are utf8, trimmed, null where missing; see IsText().
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
   const std::vector<RowGroup>& row_groups() const { return row_groups_; }
@@ -54,13 +54,12 @@ class LakeFile {
   int64_t rows() const { return rows_; }
 
  protected:
-  LakeFile(const LakeEntry& entry) : path_(entry.path), bytes_(entry.bytes) {}
+  explicit LakeFile(const LakeEntry& entry) : entry_(entry) {}
   // DataLoss when the row counts, which may come from the file, are below 0 or more than 2^63-1 in all.
   Status SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups);
 
  private:
-  std::string path_;
-  uint64_t bytes_ = 0;
+  const LakeEntry entry_;
   std::shared_ptr<arrow::Schema> schema_;
   std::vector<RowGroup> row_groups_;
   std::vector<int64_t> first_rows_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
@@ -13,9 +13,9 @@
 #include <parquet/properties.h>
 #include <parquet/schema.h>
 
-#include "data_loader/formats/arrow_status.h"
-#include "data_loader/formats/decode_memory.h"
 #include "data_loader/formats/parquet_page_skip.h"
+#include "data_loader/lake/arrow_status.h"
+#include "data_loader/lake/decode_memory.h"
 
 namespace weir {
 namespace {
@@ -33,9 +33,9 @@ parquet::ReaderProperties Properties() {
 }
 
 // Throws what Parquet throws.
-Result<std::unique_ptr<parquet::ParquetFileReader>> OpenFile(const std::string& path,
+Result<std::unique_ptr<parquet::ParquetFileReader>> OpenFile(const LakeEntry& entry,
                                                              std::shared_ptr<parquet::FileMetaData> footer) {
-  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(path, DecodeMemory()), path));
+  WEIR_ASSIGN_OR_RETURN(auto file, OpenEntry(entry));
   return parquet::ParquetFileReader::Open(std::move(file), Properties(), std::move(footer));
 }
 
@@ -110,7 +110,7 @@ class ParquetRowReader : public RowReader {
 Result<std::unique_ptr<LakeFile>> ParquetFile::Open(const LakeEntry& entry) {
   std::unique_ptr<ParquetFile> opened(new ParquetFile(entry));
   try {
-    WEIR_ASSIGN_OR_RETURN(auto file, OpenFile(entry.path, nullptr));
+    WEIR_ASSIGN_OR_RETURN(auto file, OpenFile(entry, nullptr));
     WEIR_ASSIGN_OR_RETURN(auto reader, ArrowReader(entry.path, std::move(file), /*batch_rows=*/1));
     std::shared_ptr<arrow::Schema> schema;
     WEIR_RETURN_IF_ERROR(FromArrow(reader->GetSchema(&schema), entry.path));
@@ -131,7 +131,7 @@ Result<std::unique_ptr<RowReader>> ParquetFile::Read(int group, int64_t begin, i
                                                      const std::vector<std::string>& columns,
                                                      int64_t batch_rows) const {
   try {
-    WEIR_ASSIGN_OR_RETURN(auto file, OpenFile(path(), footer_));
+    WEIR_ASSIGN_OR_RETURN(auto file, OpenFile(entry(), footer_));
     std::shared_ptr<parquet::FileMetaData> footer = file->metadata();
     if (group >= footer->num_row_groups() || footer->RowGroup(group)->num_rows() != row_groups()[group].rows) {
       return DataLoss(

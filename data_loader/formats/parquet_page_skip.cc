@@ -14,8 +14,8 @@
 #include <parquet/properties.h>
 #include <parquet/schema.h>
 
-#include "data_loader/formats/arrow_status.h"
-#include "data_loader/formats/decode_memory.h"
+#include "data_loader/lake/arrow_status.h"
+#include "data_loader/lake/decode_memory.h"
 
 namespace weir {
 namespace {

@@ -5,9 +5,14 @@
 #include <filesystem>
 #include <system_error>
 
+#include <arrow/io/file.h>
 #include <fmt/format.h>
 #include <glob.h>
 #include <sys/stat.h>
+
+#include "base/clock.h"
+#include "data_loader/lake/arrow_status.h"
+#include "data_loader/lake/decode_memory.h"
 
 namespace weir {
 namespace {
@@ -22,6 +27,8 @@ bool HasWildcard(const std::string& path) { return path.find_first_of("*?[") != 
 bool EndsWith(const std::string& path, std::string_view ending) {
   return path.size() > ending.size() && path.ends_with(ending);
 }
+
+int64_t ModifiedNanos(const struct stat& info) { return info.st_mtim.tv_sec * kNanosPerSecond + info.st_mtim.tv_nsec; }
 
 // What identifies a folder, whatever the path to it.
 struct FolderId {
@@ -110,7 +117,7 @@ Status ListUri(const std::string& uri, std::vector<LakeEntry>* entries) {
   for (std::string& file : paths) {
     struct stat info;
     if (stat(file.c_str(), &info) != 0) return ErrnoStatus(errno, file);
-    entries->push_back({std::move(file), static_cast<uint64_t>(info.st_size)});
+    entries->push_back({std::move(file), static_cast<uint64_t>(info.st_size), ModifiedNanos(info)});
   }
   return Status();
 }
@@ -125,6 +132,20 @@ Result<std::vector<LakeEntry>> ListFiles(const SourceConfig& source) {
   std::vector<LakeEntry> entries;
   for (const std::string& uri : source.uri()) WEIR_RETURN_IF_ERROR(ListUri(uri, &entries));
   return entries;
+}
+
+Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenEntry(const LakeEntry& entry) {
+  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(entry.path, DecodeMemory()), entry.path));
+  struct stat info;
+  if (fstat(file->file_descriptor(), &info) != 0) return ErrnoStatus(errno, entry.path);
+  if (static_cast<uint64_t>(info.st_size) != entry.bytes || ModifiedNanos(info) != entry.modified_ns) {
+    return DataLoss(
+        fmt::format("{}: the file was changed while it was read: expected the one of {} bytes that was there at the "
+                    "start, found {} "
+                    "bytes, changed since; start the run again, with files that stay as they are",
+                    entry.path, entry.bytes, info.st_size));
+  }
+  return std::shared_ptr<arrow::io::RandomAccessFile>(std::move(file));
 }
 
 DataConfig::FileFormat FormatOf(const std::string& path, DataConfig::FileFormat format) {

@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include <arrow/io/file.h>
+
 #include "tests/data_loader/lake_fixture.h"
 
 namespace weir {
@@ -43,7 +45,8 @@ TEST(CsvIndexer, GroupsCoverTheFile) {
   const int64_t rows = 2 * kCsvGroupRows + 5;
   for (int64_t row = 0; row < rows; ++row) text += std::to_string(row) + (row % 3 == 0 ? ",\"x\ny\"\n" : ",z\n");
   std::string path = folder.Write("a.csv", text);
-  auto groups = IndexCsv(path, ',', 0);
+  auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
+  auto groups = IndexCsv(file.get(), path, ',', 0);
   ASSERT_TRUE(groups.ok());
   ASSERT_EQ(groups->size(), 3u);
   int64_t at = 0, counted = 0;

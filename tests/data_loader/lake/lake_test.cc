@@ -1,5 +1,11 @@
 #include "data_loader/lake/lake.h"
 
+#include <arrow/io/interfaces.h>
+#include <arrow/result.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "tests/data_loader/lake_fixture.h"
 
 namespace weir {
@@ -86,6 +92,24 @@ TEST(Lake, NamesWhatMatchesNothing) {
   ExpectError(ListFiles(Source(folder / "gone.csv")).status(), StatusCode::kNotFound, {folder / "gone.csv"});
   ExpectError(ListFiles(SourceConfig()).status(), StatusCode::kInvalidArgument, {"uri"});
   ExpectError(ListFiles(Source("s3://bucket/x")).status(), StatusCode::kUnimplemented, {"s3://bucket/x"});
+}
+
+TEST(Lake, AFileThatChangesIsNoticedWhenItIsOpenedAgain) {
+  TempFolder folder;
+  const std::string path = folder.Write("a.csv", "12345");
+  const LakeEntry entry = ListFiles(Source(path))->front();
+  auto file = OpenEntry(entry);
+  ASSERT_TRUE(file.ok()) << file.status().ToString();
+  EXPECT_EQ((*file)->GetSize().ValueOrDie(), 5);
+
+  const timespec later[2] = {{0, UTIME_OMIT}, {entry.modified_ns / 1'000'000'000 + 1, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), later, 0), 0);
+  ExpectError(OpenEntry(entry).status(), StatusCode::kDataLoss, {path, "was changed"});
+  folder.Write("a.csv", "123456");
+  EXPECT_TRUE(OpenEntry(ListFiles(Source(path))->front()).ok());
+  ExpectError(OpenEntry(entry).status(), StatusCode::kDataLoss, {path, "of 5 bytes", "found 6"});
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  ExpectError(OpenEntry(entry).status(), StatusCode::kNotFound, {path});
 }
 
 TEST(Lake, FormatGoesByTheEndingUnlessSaid) {

@@ -1,4 +1,4 @@
-#include "data_loader/formats/arrow_status.h"
+#include "data_loader/lake/arrow_status.h"
 
 #include <arrow/util/io_util.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "data_loader/formats/decode_memory.h"
+#include "data_loader/lake/decode_memory.h"
 
 #include <arrow/memory_pool.h>
 #include <arrow/status.h>

@@ -72,6 +72,13 @@ class Owner {
     std::vector<FoundRows> found{};  // and what it has found, by pull
   };
 
+  // What the last training pull of a worker for a step found, until it is pushed. A step that is pulled twice, as after
+  // a pull that was given up, is pushed with the keys of the later one.
+  struct Found {
+    uint64_t pull = 0;            // its number
+    std::vector<FoundRows> rows;  // by table of the pull; empty until it is answered
+  };
+
   void Run();
   // What Run does for one request, or when time has passed.
   void RunNext(OwnerRequest* request);
@@ -100,7 +107,8 @@ class Owner {
   Status Pull(Waiting* waiting);
   Status PullSome(const OwnerRequest& request, const TablePull& pull, std::span<const uint32_t> positions,
                   FoundRows* found);
-  // Begins a training pull; what it finds is kept for its push unless the step is further ahead than may be pushed.
+  // Begins a training pull: its number, for what it finds to be kept under for its push. 0 when nothing is to be kept:
+  // the step is further ahead than may be pushed.
   uint64_t NumberPull(const OwnerRequest& pull);
   void KeepFound(Waiting* pull);
   // Hands what the pull of a push's step found to the push.
@@ -122,13 +130,7 @@ class Owner {
   StepMerger merger_;
   LookAhead look_ahead_;
   std::vector<Waiting> waiting_;
-  // What the last training pull of a worker (second) for a step (first) found, until it is pushed. A step that is
-  // pulled twice, as after a pull that was given up, is pushed with the keys of the later one.
-  struct Found {
-    uint64_t pull = 0;            // its number
-    std::vector<FoundRows> rows;  // by table of the pull; empty until it is answered
-  };
-  std::map<std::pair<int64_t, int>, Found> found_;
+  std::map<std::pair<int64_t, int>, Found> found_;  // by (step, worker)
   uint64_t last_pull_ = 0;
   std::vector<uint64_t> some_keys_;  // scratch
   std::vector<float> some_rows_;     // scratch

@@ -229,6 +229,7 @@ TEST(FullDisk, OnAFileSystemThatIsFull) {
   EXPECT_THAT(WholeSteps(folder.path()), ElementsAre(1));
   EXPECT_THAT(NamesIn(folder.path()), ElementsAre("step-1"));
   EXPECT_TRUE(CommitTestCheckpoint(Disk(), folder.path(), MakeTestCheckpoint(3)).ok()) << "space was not given back";
+  // Detached: another process of the system may be looking at it for a moment.
   EXPECT_EQ(::umount2(folder.path().c_str(), MNT_DETACH), 0) << std::strerror(errno);
 }
 

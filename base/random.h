@@ -34,6 +34,8 @@ enum class RandomPurpose : uint64_t {
   kAdmission = 6,
   kRounding = 7,
   kSampling = 8,
+  kKeepNegative = 9,
+  kNegative = 10,
 };
 
 // 64 random bits from (seed, purpose, a, b); a and b are a step and a sample, a key and a column, and the like.

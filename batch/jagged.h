@@ -21,6 +21,13 @@ struct Jagged {
   }
   // Ends the current sample: all values appended since the last call are its own.
   void EndSample() { offsets.push_back(static_cast<int32_t>(values.size())); }
+  // Appends sample i of `from`, another one.
+  void AppendSample(const Jagged& from, int64_t i) {
+    const int32_t begin = from.offsets[i], end = from.offsets[i + 1];
+    values.insert(values.end(), from.values.begin() + begin, from.values.begin() + end);
+    if (!from.weights.empty()) weights.insert(weights.end(), from.weights.begin() + begin, from.weights.begin() + end);
+    EndSample();
+  }
   void Clear() {
     values.clear();
     weights.clear();

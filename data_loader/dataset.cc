@@ -6,13 +6,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "data_loader/formats/next_item_file.h"
 #include "proto/nearest_name.h"
 
 namespace weir {
 
-Status Dataset::Add(const Job& job, const LakeEntry& entry, bool with_label,
+Status Dataset::Add(const Job& job, const SourceConfig& source, const LakeEntry& entry, bool with_label,
                     const std::vector<std::string>& extra_columns) {
   WEIR_ASSIGN_OR_RETURN(auto file, LakeFile::Open(entry, job.data()));
+  if (source.has_next_item()) {
+    WEIR_ASSIGN_OR_RETURN(file, NextItemFile::Open(std::move(file), source.next_item()));
+  }
   const arrow::Schema& schema = *file->schema();
   // Metadata counts: it says whether the columns are text.
   bool same = !files_.empty() && files_.back()->schema()->Equals(schema, /*check_metadata=*/true);
@@ -47,7 +51,8 @@ Result<std::unique_ptr<Dataset>> Dataset::Open(const Job& job, const SourceConfi
                                                const std::vector<std::string>& extra_columns) {
   WEIR_ASSIGN_OR_RETURN(std::vector<LakeEntry> entries, ListFiles(source));
   std::unique_ptr<Dataset> opened(new Dataset());
-  for (const LakeEntry& entry : entries) WEIR_RETURN_IF_ERROR(opened->Add(job, entry, with_label, extra_columns));
+  for (const LakeEntry& entry : entries)
+    WEIR_RETURN_IF_ERROR(opened->Add(job, source, entry, with_label, extra_columns));
   if (opened->rows_ == 0) {
     return InvalidArgument(fmt::format("{}: expected at least one row, found {} files without any",
                                        fmt::join(source.uri(), ", "), entries.size()));

@@ -36,7 +36,8 @@ class Dataset {
 
  private:
   Dataset() = default;
-  Status Add(const Job& job, const LakeEntry& entry, bool with_label, const std::vector<std::string>& extra_columns);
+  Status Add(const Job& job, const SourceConfig& source, const LakeEntry& entry, bool with_label,
+             const std::vector<std::string>& extra_columns);
 
   std::vector<std::unique_ptr<LakeFile>> files_;
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors_;  // one per file; files of one schema share it

@@ -55,11 +55,14 @@ Result<std::unique_ptr<FeatureExtractor>> FeatureExtractor::Make(const Job& job,
   const bool text = IsText(schema);
   if (with_label) {
     const LabelConfig& label = job.data().label();
-    WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, label.column(), "label"));
-    WEIR_ASSIGN_OR_RETURN(made->label_, LabelColumn::Make(label, *field->type(), text));
-    made->label_name_ = label.column();
+    made->all_positive_ = !label.has_column();
+    if (label.has_column()) {
+      WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, label.column(), "label"));
+      WEIR_ASSIGN_OR_RETURN(made->label_, LabelColumn::Make(label, *field->type(), text));
+      made->label_name_ = label.column();
+    }
     if (const std::string& weight = job.data().weight_column(); !weight.empty()) {
-      WEIR_ASSIGN_OR_RETURN(field, made->Find(schema, weight, "weight"));
+      WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, weight, "weight"));
       WEIR_ASSIGN_OR_RETURN(made->weight_, WeightColumn::Make(weight, *field->type(), text));
       made->weight_name_ = weight;
     }
@@ -98,7 +101,7 @@ Status FeatureExtractor::Extract(const arrow::RecordBatch& rows, Batch* out, std
     column = rows.GetColumnByName(name);
     return column == nullptr ? Internal(fmt::format("column {} was not read", name)) : Status();
   };
-  out->labels.resize(first + n, 0.0f);
+  out->labels.resize(first + n, all_positive_ ? 1.0f : 0.0f);
   out->weights.resize(first + n, 1.0f);
   if (label_) {
     WEIR_RETURN_IF_ERROR(find(label_name_));
@@ -155,6 +158,11 @@ void RemoveRows(const std::vector<BadRow>& bad, Batch* batch) {
   if (bad.empty()) return;
   std::vector<uint8_t> dropped(batch->num_samples);
   for (const BadRow& row : bad) dropped[row.row] = 1;
+  RemoveRows(dropped, batch);
+}
+
+void RemoveRows(const std::vector<uint8_t>& dropped, Batch* batch) {
+  if (batch->num_samples == 0) return;
   const size_t width = batch->numeric.size() / batch->num_samples;
   Keep(dropped, width, &batch->numeric);
   Keep(dropped, 1, &batch->labels);
@@ -163,14 +171,7 @@ void RemoveRows(const std::vector<BadRow>& bad, Batch* batch) {
   for (Jagged& feature : batch->sparse) {
     Jagged kept;
     for (int64_t i = 0; i < batch->num_samples; ++i) {
-      if (dropped[i]) continue;
-      auto values = feature.sample(i);
-      kept.values.insert(kept.values.end(), values.begin(), values.end());
-      if (!feature.weights.empty()) {
-        kept.weights.insert(kept.weights.end(), feature.weights.begin() + feature.offsets[i],
-                            feature.weights.begin() + feature.offsets[i + 1]);
-      }
-      kept.EndSample();
+      if (!dropped[i]) kept.AppendSample(feature, i);
     }
     feature = std::move(kept);
   }

@@ -49,6 +49,7 @@ class FeatureExtractor {
   std::vector<SparseColumn> sparse_;
   std::vector<NumericColumn> numeric_;
   std::string label_name_, weight_name_;
+  bool all_positive_ = false;  // without a label column
   std::optional<LabelColumn> label_;
   std::optional<WeightColumn> weight_;
 };
@@ -58,5 +59,7 @@ Batch EmptyBatch(const Job& job);
 
 // Drops the rows named in `bad` (ascending) from `batch`, sample_index included where it is filled.
 void RemoveRows(const std::vector<BadRow>& bad, Batch* batch);
+// The same for the rows i of which dropped[i] is not 0. dropped: [num_samples].
+void RemoveRows(const std::vector<uint8_t>& dropped, Batch* batch);
 
 }  // namespace weir

@@ -14,6 +14,7 @@
 
 #include "base/bounded_queue.h"
 #include "data_loader/dataset.h"
+#include "data_loader/sampling/sampler.h"
 #include "data_loader/step_source.h"
 
 namespace weir {
@@ -80,13 +81,14 @@ Status CheckPosition(const LoaderPosition& start, const std::vector<InputFile>& 
 class LoaderImpl : public Loader {
  public:
   LoaderImpl(const Job& job, std::unique_ptr<Dataset> dataset, const LoaderOptions& options,
-             const LoaderPosition& start)
+             const LoaderPosition& start, std::unique_ptr<Sampler> sampler)
       : dataset_(std::move(dataset)),
         options_(options),
         empty_(EmptyBatch(job)),
         files_(dataset_->Fingerprint()),
         queue_(static_cast<size_t>(options.prefetch_batches)),
         source_(MakeStepSource(job, dataset_.get(), options)),
+        sampler_(std::move(sampler)),
         thread_([this, epoch = start.epoch(), samples = start.samples()] { ReadAhead(epoch, samples); }) {}
 
   ~LoaderImpl() override {
@@ -153,6 +155,7 @@ class LoaderImpl : public Loader {
         step.batch = empty_;
         step.step_rows = std::min(options_.batch_size, dataset_->rows() - samples);
         WEIR_RETURN_IF_ERROR(source_->Fill(step.step_rows, &step.batch, &read.skipped));
+        if (sampler_) WEIR_RETURN_IF_ERROR(sampler_->Apply(epoch, samples, &step.batch));
         samples += step.step_rows;
         step.epoch = epoch;
         step.epoch_rows_done = samples;
@@ -191,6 +194,7 @@ class LoaderImpl : public Loader {
   BoundedQueue<ReadStep> queue_;
   // The thread's own.
   std::unique_ptr<StepSource> source_;
+  const std::unique_ptr<const Sampler> sampler_;  // null: the samples stay as they are
   std::vector<SkippedRow> unpushed_;
   // The consumer's own.
   Status ended_;
@@ -253,7 +257,9 @@ Result<std::unique_ptr<Loader>> Loader::Open(const Job& job, const SourceConfig&
   raised.streams = std::max(options.streams, options.num_workers);
   WEIR_ASSIGN_OR_RETURN(auto dataset, Dataset::Open(job, source, /*with_label=*/true));
   WEIR_RETURN_IF_ERROR(CheckPosition(start, dataset->Fingerprint(), dataset->rows()));
-  return std::unique_ptr<Loader>(std::make_unique<LoaderImpl>(job, std::move(dataset), raised, start));
+  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<Sampler> sampler, Sampler::Open(job, source, options.seed));
+  return std::unique_ptr<Loader>(
+      std::make_unique<LoaderImpl>(job, std::move(dataset), raised, start, std::move(sampler)));
 }
 
 }  // namespace weir

@@ -27,8 +27,7 @@ class DeepFm : public Model {
     deep_ = register_module("deep", std::make_shared<Mlp>(options, init));
   }
 
-  torch::Tensor Forward(const torch::Tensor& numeric, const torch::Tensor& pooled,
-                        const ForwardContext& context) override {
+  torch::Tensor Net(const torch::Tensor& numeric, const torch::Tensor& pooled, const ForwardContext& context) override {
     const torch::Tensor rows = pooled.reshape({-1, sparse_, dim_});
     torch::Tensor first_order = rows.select(2, 0).sum(1);
     torch::Tensor factors = rows.slice(2, 1);  // [samples, sparse, dim - 1]

@@ -33,8 +33,7 @@ class Dlrm : public Model {
     top_ = register_module("top", std::make_shared<Mlp>(options, init));
   }
 
-  torch::Tensor Forward(const torch::Tensor& numeric, const torch::Tensor& pooled,
-                        const ForwardContext& context) override {
+  torch::Tensor Net(const torch::Tensor& numeric, const torch::Tensor& pooled, const ForwardContext& context) override {
     torch::Tensor bottom;
     if (bottom_ != nullptr) bottom = bottom_->Forward(numeric, context);
     return top_->Forward(interaction_->Forward(bottom, pooled, context.training), context).flatten();

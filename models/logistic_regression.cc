@@ -18,7 +18,7 @@ class LogisticRegression : public Model {
     bias_ = register_parameter("bias", at::zeros({1}));
   }
 
-  torch::Tensor Forward(const torch::Tensor& numeric, const torch::Tensor& pooled, const ForwardContext&) override {
+  torch::Tensor Net(const torch::Tensor& numeric, const torch::Tensor& pooled, const ForwardContext&) override {
     if (!has_numeric_) return pooled.sum(1) + bias_;
     torch::Tensor logits = at::linear(numeric, weight_, bias_).flatten();
     return has_sparse_ ? logits + pooled.sum(1) : logits;

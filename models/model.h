@@ -30,8 +30,18 @@ class Model : public torch::nn::Module {
   // numeric: [samples, numeric features] (zero columns if there are none), pooled: [samples, pooled_dim], both float32.
   // Returns logits [samples]. With a context that is not training it must be traceable: shapes are written with -1 and
   // flatten, never read from a tensor, and nothing but ATen calls touches the data.
-  virtual torch::Tensor Forward(const torch::Tensor& numeric, const torch::Tensor& pooled,
-                                const ForwardContext& context) = 0;
+  torch::Tensor Forward(const torch::Tensor& numeric, const torch::Tensor& pooled, const ForwardContext& context) {
+    const torch::Tensor logits = Net(numeric, pooled, context);
+    return context.training || logit_shift_ == 0 ? logits : logits + logit_shift_;
+  }
+  // Added to all logits but those of training: what corrects for negatives that were not trained.
+  void set_logit_shift(double shift) { logit_shift_ = shift; }
+
+ private:
+  virtual torch::Tensor Net(const torch::Tensor& numeric, const torch::Tensor& pooled,
+                            const ForwardContext& context) = 0;
+
+  double logit_shift_ = 0;
 };
 
 // The model that job.model names. InvalidArgument when the job's tables do not suit it (says which dims it wants) or

@@ -1,6 +1,7 @@
 #include "models/registry.h"
 
 #include <array>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ Result<std::shared_ptr<Model>> MakeModel(const Job& job, const FeatureSet& featu
     if (entry.name != name) continue;
     Result<std::shared_ptr<Model>> model = entry.make(job, features);
     if (!model.ok()) return model.status().Wrap(fmt::format("model.{}", name));
+    // He et al., 2014, section 6.3: p / (p + (1 - p) / share) has the logit of p, plus ln(share).
+    (*model)->set_logit_shift(std::log(job.data().train().sampling().keep_negatives()));
     return model;
   }
   return InvalidArgument(fmt::format("model: expected one of {}, found {}", fmt::join(known, ", "),

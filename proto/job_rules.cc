@@ -8,6 +8,7 @@
 
 #include "proto/field_options.pb.h"
 #include "proto/nearest_name.h"
+#include "proto/sampling_rules.h"
 #include "proto/table_rules.h"
 
 namespace weir {
@@ -122,16 +123,6 @@ void CheckData(const DataConfig& data, JobErrors* errors) {
       errors->Add(fmt::format("data.csv.column_names[{}]", i),
                   fmt::format("names the column \"{}\" again", csv.column_names(i)));
     }
-  }
-  const LabelConfig& label = data.label();
-  if (label.positive().empty() && !label.negative().empty()) {
-    errors->Add("data.label.negative", "is set without data.label.positive");
-  }
-  const std::set<std::string> positive(label.positive().begin(), label.positive().end());
-  for (int i = 0; i < label.negative_size(); ++i) {
-    if (positive.count(label.negative(i)) == 0) continue;
-    errors->Add(fmt::format("data.label.negative[{}]", i),
-                fmt::format("\"{}\" is also among data.label.positive", label.negative(i)));
   }
 }
 
@@ -272,6 +263,7 @@ void CheckFieldRules(const Message& message, JobErrors* errors) { CheckMessage(m
 
 void CheckMeaning(const Job& job, JobErrors* errors) {
   CheckData(job.data(), errors);
+  CheckSampling(job, errors);
   CheckFeatures(job, errors);
   CheckTables(job, errors);
   if (job.has_model() && job.model().kind_case() == ModelConfig::KIND_NOT_SET) {

@@ -57,8 +57,12 @@ Status CheckSameJob(const Job& committed_with_places, const Job& now_with_places
                                           target(committed), target(now)));
   }
   auto order = [](const Job& job) {
-    return fmt::format("train.seed={} data.shuffle={} data.streams={} data.shuffle_rows={}", job.train().seed(),
-                       job.data().shuffle(), job.data().streams(), job.data().shuffle_rows());
+    const SourceConfig& train = job.data().train();
+    return fmt::format(
+        "train.seed={} data.shuffle={} data.streams={} data.shuffle_rows={} data.train.next_item {{ {} }} "
+        "data.train.sampling {{ {} }}",
+        job.train().seed(), job.data().shuffle(), job.data().streams(), job.data().shuffle_rows(),
+        train.next_item().ShortDebugString(), train.sampling().ShortDebugString());
   };
   if (order(committed) != order(now)) {
     return FailedPrecondition(

@@ -41,6 +41,7 @@ Result<LabelColumn> LabelColumn::Make(const LabelConfig& config, const arrow::Da
   LabelColumn made;
   made.column_ = config.column();
   made.named_ = config.positive_size() > 0;
+  if (config.has_at_least()) made.at_least_ = config.at_least();
   const arrow::DataType& values =
       type.id() == arrow::Type::DICTIONARY ? *static_cast<const arrow::DictionaryType&>(type).value_type() : type;
   made.strings_ = made.named_ && IsStringType(values);
@@ -51,7 +52,9 @@ Result<LabelColumn> LabelColumn::Make(const LabelConfig& config, const arrow::Da
   bool dictionary = type.id() == arrow::Type::DICTIONARY;
   if (!made.strings_ && !(IsNumberType(values) && !dictionary) && !(text && IsStringType(type))) {
     return InvalidArgument(fmt::format("{}: expected numbers{}, found {}", place,
-                                       made.named_ ? " or strings" : " in [0, 1] (for strings set data.label.positive)",
+                                       made.named_      ? " or strings"
+                                       : made.at_least_ ? ""
+                                                        : " in [0, 1] (for strings set data.label.positive)",
                                        type.ToString()));
   }
   made.positive_.assign(config.positive().begin(), config.positive().end());
@@ -78,10 +81,13 @@ Status LabelColumn::ExtractNumbers(const arrow::Array& column, float* out, int64
       reason = "is no number";
     } else if (named_ && !positive && !negative_numbers_.empty() && !Holds(negative_numbers_, values[i])) {
       reason = "is neither a positive nor a negative label";
-    } else if (!named_ && !(values[i] >= 0 && values[i] <= 1)) {
+    } else if (at_least_ && std::isnan(values[i])) {
+      reason = "is NaN";
+    } else if (!named_ && !at_least_ && !(values[i] >= 0 && values[i] <= 1)) {
       reason = "is outside [0, 1]";
     }
-    out[i] = reason != nullptr ? 0 : named_ ? positive : static_cast<float>(values[i]);
+    const double label = at_least_ ? values[i] >= *at_least_ : named_ ? positive : values[i];
+    out[i] = reason != nullptr ? 0 : static_cast<float>(label);
     if (reason != nullptr) bad->push_back({first_row + i, column_, reason, CellText(column, i)});
   }
   return Status();

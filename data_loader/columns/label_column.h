@@ -1,6 +1,7 @@
 // LabelColumn and WeightColumn: what is to be predicted, and how much each sample counts.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ class LabelColumn {
   bool named_ = false;    // positive (and negative) values are named
   std::vector<std::string> positive_, negative_;
   std::vector<double> positive_numbers_, negative_numbers_;
+  std::optional<double> at_least_;
 };
 
 // Immutable; thread-safe.

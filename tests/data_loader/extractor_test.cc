@@ -313,6 +313,19 @@ TEST(LabelColumn, NumbersLieBetweenZeroAndOne) {
   ExpectError(ExtractLabels(config, Strings({"x"})).made, StatusCode::kInvalidArgument, {"data.label.positive"});
 }
 
+TEST(LabelColumn, ANumberFromAThresholdOnIsPositive) {
+  LabelConfig config;
+  config.set_column("watched_s");
+  config.set_at_least(30);
+  const Labels labels = ExtractLabels(config, Doubles({29.9, 30, 1e9, -5, {}, NAN}));
+  EXPECT_EQ(labels.labels, (std::vector<float>{0, 1, 1, 0, 0, 0}));
+  ASSERT_EQ(labels.bad.size(), 2u);
+  EXPECT_EQ(labels.bad[0].reason, "is missing");
+  EXPECT_EQ(labels.bad[1].reason, "is NaN");
+  EXPECT_EQ(ExtractLabels(config, Strings({"31", "3"}), /*text=*/true).labels, (std::vector<float>{1, 0}));
+  ExpectError(ExtractLabels(config, Strings({"x"})).made, StatusCode::kInvalidArgument, {"watched_s", "numbers"});
+}
+
 TEST(LabelColumn, NamedValues) {
   LabelConfig config;
   config.set_column("y");

@@ -125,6 +125,19 @@ TEST_P(EveryModelTest, TwoWorkersHalvesAreTheWhole) {
   }
 }
 
+TEST_P(EveryModelTest, WhatWasTrainedOnAShareOfTheNegativesIsCorrected) {
+  constexpr double kShare = 0.1;
+  const torch::Tensor numeric = Numeric(5), pooled = Pooled(5);
+  std::vector<int64_t> index = {0, 1, 2, 3, 4};
+  job_.mutable_data()->mutable_train()->mutable_sampling()->set_keep_negatives(kShare);
+  const std::shared_ptr<Model> sampled = MakeModel(job_, FeaturesOf(job_)).value();
+  const torch::Tensor p = at::sigmoid(model_->Forward(numeric, pooled, {})).to(torch::kDouble);
+  const torch::Tensor q = at::sigmoid(sampled->Forward(numeric, pooled, {})).to(torch::kDouble);
+  EXPECT_TRUE(at::allclose(q, p / (p + (1 - p) / kShare), 1e-5, 1e-7));
+  const ForwardContext training{true, 3, 4, index.data()};
+  EXPECT_TRUE(at::equal(sampled->Forward(numeric, pooled, training), model_->Forward(numeric, pooled, training)));
+}
+
 TEST_P(EveryModelTest, AnEmptyBatchGivesNoLogitsAndNoGradient) {
   FlatParameters flat(*model_);
   torch::Tensor logits = model_->Forward(Numeric(0), Pooled(0), {true, 3, 4, nullptr});

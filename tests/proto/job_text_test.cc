@@ -121,6 +121,30 @@ TEST(ReadJob, ErrorsOfAnExpandedEntryStandAtItsLine) {
   EXPECT_THAT(error, HasSubstr("tables[0].name table \"user\" is looked up by no feature"));
 }
 
+TEST(ReadJob, SamplingIsHeldAgainstTheFeatures) {
+  const auto negatives = [](const std::string& fields) {
+    return ErrorOf(With("a.parquet\"", "a.parquet\" sampling { negatives { " + fields + " } }"));
+  };
+  EXPECT_EQ(negatives("features: \"user\" uniform: 1"), "no error");
+  EXPECT_EQ(negatives("features: [\"user\", \"age\"] in_batch: 1 except: \"user\""), "no error");
+  EXPECT_THAT(negatives("uniform: 1"), HasSubstr("data.train.sampling.negatives.features is required"));
+  EXPECT_THAT(negatives("features: \"user\""), HasSubstr("negatives makes none"));
+  EXPECT_THAT(negatives("features: \"usr\" uniform: 1"), HasSubstr("names \"usr\", which is no feature of the job"));
+  EXPECT_THAT(negatives("features: \"age\" uniform: 1"), HasSubstr("\"age\" is the item's id, expected a sparse"));
+  EXPECT_THAT(negatives("features: [\"user\", \"user\"] uniform: 1"), HasSubstr("features[1] names \"user\" again"));
+  EXPECT_THAT(negatives("features: \"user\" uniform: 1 except: \"age\""), HasSubstr("has other keys than \"user\""));
+  EXPECT_THAT(negatives("features: \"user\" hard: 1"), HasSubstr("negatives.hard_items is required with hard"));
+  EXPECT_THAT(negatives("features: \"user\" uniform: 1 hard_items { uri: \"h\" by: \"user\" }"),
+              HasSubstr("negatives.hard is required with hard_items"));
+  EXPECT_THAT(negatives("features: \"user\" hard: 1 hard_items { uri: \"h\" by: \"user\" }"),
+              HasSubstr("hard_items.by names \"user\", expected a sparse feature that is none of the item's"));
+  EXPECT_THAT(ErrorOf(kSmall, {"data.eval.uri=b", "data.eval.sampling.keep_negatives=0.5"}),
+              HasSubstr("data.eval.sampling.keep_negatives is for data.train"));
+  EXPECT_THAT(ErrorOf(kSmall, {"data.train.sampling.keep_negatives=0"}), HasSubstr("expected more than 0"));
+  EXPECT_THAT(ErrorOf(kSmall, {"data.train.next_item.column=items", "data.train.next_item.aligned=items"}),
+              HasSubstr("next_item.aligned[0] is the list column itself"));
+}
+
 TEST(ReadJob, RefusesWhatHasNoMeaning) {
   EXPECT_THAT(ErrorOf(With("sparse {}", "sparse { boundaries: [1, 3, 2] }")),
               HasSubstr("boundaries[2] is 2 after 3, expected ascending numbers"));
@@ -132,7 +156,11 @@ TEST(ReadJob, RefusesWhatHasNoMeaning) {
   EXPECT_THAT(ErrorOf(With("log: true", "standard { stddev: 0 }")),
               HasSubstr("features[1].numeric.standard.stddev is 0, expected more than 0"));
   EXPECT_THAT(ErrorOf(With("log: true", "clip_min: 2 clip_max: 1")), HasSubstr("clip_min is 2, above clip_max 1"));
-  EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"\"")), HasSubstr("data.label.column is required, but empty"));
+  EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"\"")), HasSubstr("data.label.column is empty"));
+  EXPECT_THAT(ErrorOf(With("column: \"y\"", "")), HasSubstr("data.label.column is required"));
+  EXPECT_THAT(ErrorOf(With("column: \"y\"", "at_least: 3")), HasSubstr("data.label.column is required where"));
+  EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"y\" positive: \"a\" at_least: 3")),
+              HasSubstr("data.label.at_least does not go with data.label.positive"));
   EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"y\" positive: \"a\" negative: \"a\"")),
               HasSubstr("\"a\" is also among data.label.positive"));
   EXPECT_THAT(ErrorOf(With("column: \"y\"", "column: \"y\" negative: \"a\"")),

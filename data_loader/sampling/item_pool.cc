@@ -106,6 +106,7 @@ Result<ItemPool> ReadItemPool(const Job& job, const SourceConfig& source, const 
   WEIR_ASSIGN_OR_RETURN(auto reader, OrderedReader::Open(reduced, files, /*with_label=*/false, extra));
   WEIR_RETURN_IF_ERROR(CheckCountColumn(*reader, count_column));
 
+  LOG(INFO) << fmt::format("reading the pool of negatives: {} rows", reader->rows());
   ItemPool pool;
   pool.items = EmptyBatch(reduced);
   pool.features = FindFeatures(job, names);
@@ -135,6 +136,7 @@ Result<ItemPool> ReadItemPool(const Job& job, const SourceConfig& source, const 
       "the pool of negatives leaves out {} rows without exactly one {} that can "
       "be used",
       left_out, names[0]);
+  LOG(INFO) << fmt::format("the pool of negatives has {} items", pool.counts.size());
   if (pool.counts.empty()) {
     return InvalidArgument(fmt::format("expected at least one item, found {} rows without any", reader->rows()));
   }

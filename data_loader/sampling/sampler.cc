@@ -156,7 +156,7 @@ Status Sampler::Assemble(const Batch& batch, std::span<const Made> made, Batch* 
           other ? sample.item_from->sparse[Index(*sparse[f], sample.item_from, pool_)] : batch.sparse[f];
       out->sparse[f].AppendSample(from, other ? sample.item : sample.base);
       if (out->sparse[f].values.size() > INT32_MAX) {
-        return CheckValueCount(out->sparse[f].values.size(), static_cast<int64_t>(made.size()), "of a feature");
+        return CheckValueCount(out->sparse[f].values.size(), static_cast<int64_t>(made.size()), "(with negatives)");
       }
     }
   }

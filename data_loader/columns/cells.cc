@@ -131,6 +131,12 @@ Status ReadNumbers(const arrow::Array& column, double* values, Cell* cells) {
   return text ? Status() : WrongType(column);
 }
 
+Result<NumberCells> ReadNumbers(const arrow::Array& column, const std::string& name) {
+  NumberCells read{std::vector<double>(column.length()), std::vector<Cell>(column.length())};
+  WEIR_RETURN_IF_ERROR(ReadNumbers(column, read.values.data(), read.cells.data()).Wrap(name));
+  return read;
+}
+
 Status ReadIntegers(const arrow::Array& column, uint64_t* values, Cell* cells) {
   ReadValidity(column, cells);
   if (IsFloatingType(*column.type())) return WrongType(column);

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <arrow/type_fwd.h>
 
@@ -29,6 +30,15 @@ bool IsStringType(const arrow::DataType& type);
 // [column.length()] each: column as doubles. The type is an integer, float32, float64, a boolean (0 or 1) or text to be
 // parsed; any other is Internal: types are checked when files are opened.
 Status ReadNumbers(const arrow::Array& column, double* values, Cell* cells);
+
+// A column of numbers, read: [column.length()] each.
+struct NumberCells {
+  std::vector<double> values;
+  std::vector<Cell> cells;
+};
+
+// As above, into arrays of their own; an error names the column.
+Result<NumberCells> ReadNumbers(const arrow::Array& column, const std::string& name);
 
 // The same as integers of 64 bits (signed ones sign-extended), from an integer column or text to be parsed.
 Status ReadIntegers(const arrow::Array& column, uint64_t* values, Cell* cells);

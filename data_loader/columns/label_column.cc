@@ -68,10 +68,9 @@ Result<LabelColumn> LabelColumn::Make(const LabelConfig& config, const arrow::Da
 
 Status LabelColumn::ExtractNumbers(const arrow::Array& column, float* out, int64_t first_row,
                                    std::vector<BadRow>* bad) const {
+  WEIR_ASSIGN_OR_RETURN(NumberCells read, ReadNumbers(column, column_));
+  auto& [values, cells] = read;
   const int64_t n = column.length();
-  std::vector<double> values(n);
-  std::vector<Cell> cells(n);
-  WEIR_RETURN_IF_ERROR(ReadNumbers(column, values.data(), cells.data()).Wrap(column_));
   for (int64_t i = 0; i < n; ++i) {
     const char* reason = nullptr;
     bool positive = named_ && Holds(positive_numbers_, values[i]);
@@ -139,10 +138,9 @@ Result<WeightColumn> WeightColumn::Make(const std::string& column, const arrow::
 
 Status WeightColumn::Extract(const arrow::Array& column, float* out, int64_t first_row,
                              std::vector<BadRow>* bad) const {
+  WEIR_ASSIGN_OR_RETURN(NumberCells read, ReadNumbers(column, column_));
+  auto& [values, cells] = read;
   const int64_t n = column.length();
-  std::vector<double> values(n);
-  std::vector<Cell> cells(n);
-  WEIR_RETURN_IF_ERROR(ReadNumbers(column, values.data(), cells.data()).Wrap(column_));
   for (int64_t i = 0; i < n; ++i) {
     float weight = static_cast<float>(values[i]);
     const char* reason = cells[i] == Cell::kMissing                ? "is missing"

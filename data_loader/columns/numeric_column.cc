@@ -53,10 +53,9 @@ void NumericColumn::TransformAll(std::span<double> values) const {
 
 Status NumericColumn::Extract(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
                               std::vector<BadRow>* bad) const {
+  WEIR_ASSIGN_OR_RETURN(NumberCells read, ReadNumbers(column, column_));
+  auto& [values, cells] = read;
   const int64_t n = column.length();
-  std::vector<double> values(n);
-  std::vector<Cell> cells(n);
-  WEIR_RETURN_IF_ERROR(ReadNumbers(column, values.data(), cells.data()).Wrap(column_));
   bool good = true;
   for (int64_t i = 0; i < n; ++i) {
     values[i] = cells[i] == Cell::kMissing ? default_value_ : values[i];
@@ -73,10 +72,9 @@ Status NumericColumn::Extract(const arrow::Array& column, float* out, int64_t st
 
 Status NumericColumn::MarkBad(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
                               std::vector<BadRow>* bad) const {
+  WEIR_ASSIGN_OR_RETURN(NumberCells read, ReadNumbers(column, column_));
+  auto& [values, cells] = read;
   const int64_t n = column.length();
-  std::vector<double> values(n);
-  std::vector<Cell> cells(n);
-  WEIR_RETURN_IF_ERROR(ReadNumbers(column, values.data(), cells.data()).Wrap(column_));
   for (int64_t i = 0; i < n; ++i) {
     const double raw = cells[i] == Cell::kMissing ? default_value_ : values[i];
     float* value = out + i * stride;

@@ -26,7 +26,7 @@ inline JsonValue JsonOptional(const std::optional<double>& value) {
 // `{"step": 7, "auc": null}`: no newline; doubles read back to the same bits.
 std::string JsonLine(std::span<const JsonField> fields);
 
-// With quotes and escapes.
+// With quotes and escapes; bytes that are no UTF-8 become U+FFFD each.
 std::string JsonString(std::string_view text);
 
 }  // namespace weir

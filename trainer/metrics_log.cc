@@ -10,15 +10,13 @@
 #include <fmt/format.h>
 #include <glog/logging.h>
 
+#include "base/bytes.h"
+
 namespace weir {
 namespace {
 
 constexpr uint64_t kLogBytesMax = uint64_t{1} << 32;
 constexpr std::string_view kStepField = "{\"step\": ";
-
-std::span<const uint8_t> BytesOf(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 // The step a line of ours begins with; absent for a torn line.
 std::optional<int64_t> StepOf(std::string_view line) {

@@ -51,6 +51,15 @@ TEST_F(MetricsLogTest, WritesOneLineAPoint) {
   EXPECT_EQ(Text(), expected + "{\"step\": 9}\n");
 }
 
+TEST_F(MetricsLogTest, TextIsUtf8WhateverTheBytesWere) {
+  EXPECT_EQ(JsonString("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x99\x82"), "\"a\xc3\xa9\xe2\x82\xac\xf0\x9f\x99\x82\"");
+  EXPECT_EQ(JsonString("\xff"), R"("\ufffd")");
+  EXPECT_EQ(JsonString("\xe2\x82"), R"("\ufffd\ufffd")");                      // cut short
+  EXPECT_EQ(JsonString("\xc0\xaf"), R"("\ufffd\ufffd")");                      // overlong
+  EXPECT_EQ(JsonString("\xed\xa0\x80"), R"("\ufffd\ufffd\ufffd")");            // a surrogate
+  EXPECT_EQ(JsonString("\xf4\x90\x80\x80"), R"("\ufffd\ufffd\ufffd\ufffd")");  // above U+10FFFF
+}
+
 TEST_F(MetricsLogTest, AResumedRunRepeatsNoStep) {
   Write(0, {10, 20, 30, 40});
   Write(20, {30, 31});

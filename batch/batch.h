@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "batch/jagged.h"
+#include "batch/sample_ids.h"
 
 namespace weir {
 
@@ -21,6 +22,8 @@ struct Batch {
   // [num_samples], ascending: the sample's place among the samples of the step over all workers. Together with the step
   // it names a sample whatever the number of workers; dropout is drawn from it.
   std::vector<int64_t> sample_index;
+  // One a sample with data.ledger, else none.
+  SampleIds ids;
 };
 
 }  // namespace weir

@@ -12,7 +12,7 @@
 namespace weir {
 
 Status Dataset::Add(const Job& job, const SourceConfig& source, const LakeEntry& entry, bool with_label,
-                    const std::vector<std::string>& extra_columns) {
+                    const std::vector<std::string>& extra_columns, const std::string& id_column) {
   WEIR_ASSIGN_OR_RETURN(auto file, LakeFile::Open(entry, job.data()));
   if (source.has_next_item()) {
     WEIR_ASSIGN_OR_RETURN(file, NextItemFile::Open(std::move(file), source.next_item()));
@@ -24,7 +24,7 @@ Status Dataset::Add(const Job& job, const SourceConfig& source, const LakeEntry&
     extractors_.push_back(extractors_.back());
     columns_.push_back(columns_.back());
   } else {
-    auto extractor = FeatureExtractor::Make(job, schema, with_label);
+    auto extractor = FeatureExtractor::Make(job, schema, with_label, id_column);
     if (!extractor.ok()) return extractor.status().Wrap(entry.path);
     if (!extractors_.empty()) WEIR_RETURN_IF_ERROR(extractors_.front()->CheckAgrees(**extractor).Wrap(entry.path));
     extractors_.push_back(std::move(extractor).value());
@@ -48,11 +48,13 @@ Status Dataset::Add(const Job& job, const SourceConfig& source, const LakeEntry&
 }
 
 Result<std::unique_ptr<Dataset>> Dataset::Open(const Job& job, const SourceConfig& source, bool with_label,
-                                               const std::vector<std::string>& extra_columns) {
+                                               const std::vector<std::string>& extra_columns,
+                                               const std::string& id_column) {
   WEIR_ASSIGN_OR_RETURN(std::vector<LakeEntry> entries, ListFiles(source));
   std::unique_ptr<Dataset> opened(new Dataset());
-  for (const LakeEntry& entry : entries)
-    WEIR_RETURN_IF_ERROR(opened->Add(job, source, entry, with_label, extra_columns));
+  for (const LakeEntry& entry : entries) {
+    WEIR_RETURN_IF_ERROR(opened->Add(job, source, entry, with_label, extra_columns, id_column));
+  }
   if (opened->rows_ == 0) {
     return InvalidArgument(fmt::format("{}: expected at least one row, found {} files without any",
                                        fmt::join(source.uri(), ", "), entries.size()));

@@ -18,11 +18,12 @@ namespace weir {
 // Constant once opened; files are read by one thread at a time.
 class Dataset {
  public:
-  // Lists the files, reads their schemas and row groups, and checks every one against the job's features and the
-  // columns named in extra_columns. Errors name the file: NotFound (no files), InvalidArgument (columns, types, no rows
-  // at all), DataLoss (torn).
+  // Lists the files, reads their schemas and row groups, and checks every one against the job's features, id_column
+  // (empty: none) and the columns named in extra_columns. Errors name the file: NotFound (no files), InvalidArgument
+  // (columns, types, no rows at all), DataLoss (torn).
   static Result<std::unique_ptr<Dataset>> Open(const Job& job, const SourceConfig& source, bool with_label,
-                                               const std::vector<std::string>& extra_columns = {});
+                                               const std::vector<std::string>& extra_columns = {},
+                                               const std::string& id_column = "");
 
   int num_files() const { return static_cast<int>(files_.size()); }
   const LakeFile& file(int i) const { return *files_[i]; }
@@ -37,7 +38,7 @@ class Dataset {
  private:
   Dataset() = default;
   Status Add(const Job& job, const SourceConfig& source, const LakeEntry& entry, bool with_label,
-             const std::vector<std::string>& extra_columns);
+             const std::vector<std::string>& extra_columns, const std::string& id_column);
 
   std::vector<std::unique_ptr<LakeFile>> files_;
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors_;  // one per file; files of one schema share it

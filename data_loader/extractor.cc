@@ -1,23 +1,52 @@
 #include "data_loader/extractor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include "data_loader/formats/broken_rows.h"
 #include "data_loader/formats/lake_file.h"
 #include "proto/nearest_name.h"
 
 namespace weir {
 namespace {
 
-// Keeps the first fault of each row, rows ascending.
+// The less, the graver. A row that is broken as a whole has nothing but nulls: what its columns say of them is no news.
+int Gravity(const BadRow& bad) {
+  if (bad.column.empty()) return 0;
+  return bad.policy == DataConfig::STOP ? 1 : bad.policy == DataConfig::SKIP ? 2 : 3;
+}
+
+// Keeps the gravest fault of each row, the first of those, rows ascending.
 void SortByRow(size_t begin, std::vector<BadRow>* bad) {
   auto first = bad->begin() + static_cast<int64_t>(begin);
-  std::stable_sort(first, bad->end(), [](const BadRow& a, const BadRow& b) { return a.row < b.row; });
+  std::stable_sort(first, bad->end(), [](const BadRow& a, const BadRow& b) {
+    return std::pair(a.row, Gravity(a)) < std::pair(b.row, Gravity(b));
+  });
   bad->erase(std::unique(first, bad->end(), [](const BadRow& a, const BadRow& b) { return a.row == b.row; }),
              bad->end());
+}
+
+// Says what becomes of the rows from `begin` on.
+void SetPolicy(DataConfig::BadRowPolicy policy, size_t begin, std::vector<BadRow>* bad) {
+  for (size_t b = begin; b < bad->size(); ++b) (*bad)[b].policy = policy;
+}
+
+// A column's own policy, else the data's; what has no default is left out instead.
+template <typename Config>
+DataConfig::BadRowPolicy PolicyWithoutDefault(const Config& config, const DataConfig& data) {
+  const auto policy = config.has_on_bad_row() ? config.on_bad_row() : data.on_bad_row();
+  return policy == DataConfig::DEFAULT ? DataConfig::SKIP : policy;
+}
+
+// The column of that name, which was asked for.
+Result<std::shared_ptr<arrow::Array>> ColumnOf(const arrow::RecordBatch& rows, const std::string& name) {
+  auto column = rows.GetColumnByName(name);
+  if (column == nullptr) return Internal(fmt::format("column {} was not read", name));
+  return column;
 }
 
 // Moves the rows kept to the front; `width` values a row.
@@ -49,45 +78,64 @@ Result<const arrow::Field*> FeatureExtractor::Find(const arrow::Schema& schema, 
   return schema.field(found[0]).get();
 }
 
-Result<std::unique_ptr<FeatureExtractor>> FeatureExtractor::Make(const Job& job, const arrow::Schema& schema,
-                                                                 bool with_label) {
-  std::unique_ptr<FeatureExtractor> made(new FeatureExtractor());
+Status FeatureExtractor::AddFeature(FeatureConfig feature, const arrow::Schema& schema) {
   const bool text = IsText(schema);
+  if (!feature.has_column()) feature.set_column(feature.name());
+  WEIR_ASSIGN_OR_RETURN(const arrow::Field* field,
+                        Find(schema, feature.column(), fmt::format("feature {}", feature.name())));
+  if (feature.has_numeric()) {
+    WEIR_ASSIGN_OR_RETURN(NumericColumn numeric, NumericColumn::Make(feature, *field->type(), text));
+    numeric_.push_back(std::move(numeric));
+    numeric_columns_.push_back(feature.column());
+    numeric_policies_.push_back(feature.on_bad_row());
+    return Status();
+  }
+  const std::string& weight = feature.sparse().weight_column();
+  const arrow::DataType* weight_type = nullptr;
+  if (!weight.empty()) {
+    WEIR_ASSIGN_OR_RETURN(const arrow::Field* weights,
+                          Find(schema, weight, fmt::format("feature {}: weight_column", feature.name())));
+    weight_type = weights->type().get();
+  }
+  WEIR_ASSIGN_OR_RETURN(SparseColumn sparse, SparseColumn::Make(feature, *field->type(), text, weight_type));
+  value_weight_columns_.push_back(weight);
+  sparse_.push_back(std::move(sparse));
+  sparse_columns_.push_back(feature.column());
+  sparse_policies_.push_back(feature.on_bad_row());
+  return Status();
+}
+
+Result<std::unique_ptr<FeatureExtractor>> FeatureExtractor::Make(const Job& job, const arrow::Schema& schema,
+                                                                 bool with_label, const std::string& id_column) {
+  std::unique_ptr<FeatureExtractor> made(new FeatureExtractor());
+  const DataConfig& data = job.data();
+  const bool text = IsText(schema);
+  made->row_policy_ = PolicyWithoutDefault(data.csv(), data);
   if (with_label) {
-    const LabelConfig& label = job.data().label();
+    const LabelConfig& label = data.label();
     made->all_positive_ = !label.has_column();
     if (label.has_column()) {
       WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, label.column(), "label"));
       WEIR_ASSIGN_OR_RETURN(made->label_, LabelColumn::Make(label, *field->type(), text));
       made->label_name_ = label.column();
+      made->label_policy_ = PolicyWithoutDefault(label, data);
     }
-    if (const std::string& weight = job.data().weight_column(); !weight.empty()) {
+    if (const std::string& weight = data.weight_column(); !weight.empty()) {
       WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, weight, "weight"));
       WEIR_ASSIGN_OR_RETURN(made->weight_, WeightColumn::Make(weight, *field->type(), text));
       made->weight_name_ = weight;
+      made->weight_policy_ = data.has_on_bad_weight() ? data.on_bad_weight() : data.on_bad_row();
     }
   }
   for (FeatureConfig feature : job.features()) {
-    if (!feature.has_column()) feature.set_column(feature.name());
-    WEIR_ASSIGN_OR_RETURN(const arrow::Field* field,
-                          made->Find(schema, feature.column(), fmt::format("feature {}", feature.name())));
-    if (feature.has_numeric()) {
-      WEIR_ASSIGN_OR_RETURN(NumericColumn numeric, NumericColumn::Make(feature, *field->type(), text));
-      made->numeric_.push_back(std::move(numeric));
-      made->numeric_columns_.push_back(feature.column());
-    } else {
-      const std::string& weight = feature.sparse().weight_column();
-      const arrow::DataType* weight_type = nullptr;
-      if (!weight.empty()) {
-        WEIR_ASSIGN_OR_RETURN(const arrow::Field* weights,
-                              made->Find(schema, weight, fmt::format("feature {}: weight_column", feature.name())));
-        weight_type = weights->type().get();
-      }
-      WEIR_ASSIGN_OR_RETURN(SparseColumn sparse, SparseColumn::Make(feature, *field->type(), text, weight_type));
-      made->value_weight_columns_.push_back(weight);
-      made->sparse_.push_back(std::move(sparse));
-      made->sparse_columns_.push_back(feature.column());
-    }
+    if (!feature.has_on_bad_row()) feature.set_on_bad_row(data.on_bad_row());
+    WEIR_RETURN_IF_ERROR(made->AddFeature(std::move(feature), schema));
+  }
+  if (!id_column.empty()) {
+    WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, id_column, "data.ledger"));
+    WEIR_ASSIGN_OR_RETURN(made->id_, IdColumn::Make(id_column, *field->type()));
+    made->id_name_ = id_column;
+    made->id_policy_ = data.on_bad_row();
   }
   return made;
 }
@@ -96,40 +144,61 @@ Status FeatureExtractor::Extract(const arrow::RecordBatch& rows, Batch* out, std
   const int64_t n = rows.num_rows();
   const int64_t first = out->num_samples;
   const size_t bad_before = bad->size();
-  std::shared_ptr<arrow::Array> column;
-  auto find = [&](const std::string& name) {
-    column = rows.GetColumnByName(name);
-    return column == nullptr ? Internal(fmt::format("column {} was not read", name)) : Status();
-  };
+  WEIR_RETURN_IF_ERROR(FindBrokenRows(rows, first, bad));
+  SetPolicy(row_policy_, bad_before, bad);
   out->labels.resize(first + n, all_positive_ ? 1.0f : 0.0f);
   out->weights.resize(first + n, 1.0f);
+  size_t found = bad->size();
   if (label_) {
-    WEIR_RETURN_IF_ERROR(find(label_name_));
+    WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, label_name_));
     WEIR_RETURN_IF_ERROR(label_->Extract(*column, out->labels.data() + first, first, bad));
+    SetPolicy(label_policy_, std::exchange(found, bad->size()), bad);
   }
   if (weight_) {
-    WEIR_RETURN_IF_ERROR(find(weight_name_));
+    WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, weight_name_));
     WEIR_RETURN_IF_ERROR(weight_->Extract(*column, out->weights.data() + first, first, bad));
+    SetPolicy(weight_policy_, std::exchange(found, bad->size()), bad);
   }
-  const int64_t width = static_cast<int64_t>(numeric_.size());
-  out->numeric.resize((first + n) * width);
-  for (int64_t f = 0; f < width; ++f) {
-    WEIR_RETURN_IF_ERROR(find(numeric_columns_[f]));
-    WEIR_RETURN_IF_ERROR(numeric_[f].Extract(*column, out->numeric.data() + first * width + f, width, first, bad));
-  }
-  out->sparse.resize(sparse_.size());
-  for (size_t f = 0; f < sparse_.size(); ++f) {
-    std::shared_ptr<arrow::Array> weights;
-    if (!value_weight_columns_[f].empty()) {
-      WEIR_RETURN_IF_ERROR(find(value_weight_columns_[f]));
-      weights = column;
-    }
-    WEIR_RETURN_IF_ERROR(find(sparse_columns_[f]));
-    WEIR_RETURN_IF_ERROR(sparse_[f].Extract(*column, weights.get(), &out->sparse[f], first, bad));
-    WEIR_RETURN_IF_ERROR(CheckValueCount(out->sparse[f].values.size(), first + n, sparse_columns_[f]));
+  WEIR_RETURN_IF_ERROR(ExtractNumeric(rows, out, bad));
+  WEIR_RETURN_IF_ERROR(ExtractSparse(rows, out, bad));
+  found = bad->size();
+  if (id_) {
+    WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, id_name_));
+    WEIR_RETURN_IF_ERROR(id_->Extract(*column, &out->ids, first, bad));
+    SetPolicy(id_policy_, found, bad);
   }
   out->num_samples = first + n;
   if (bad->size() > bad_before) SortByRow(bad_before, bad);
+  return Status();
+}
+
+Status FeatureExtractor::ExtractNumeric(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
+  const int64_t first = out->num_samples;
+  const int64_t width = static_cast<int64_t>(numeric_.size());
+  out->numeric.resize((first + rows.num_rows()) * width);
+  for (int64_t f = 0; f < width; ++f) {
+    const size_t found = bad->size();
+    WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, numeric_columns_[f]));
+    WEIR_RETURN_IF_ERROR(numeric_[f].Extract(*column, out->numeric.data() + first * width + f, width, first, bad));
+    SetPolicy(numeric_policies_[f], found, bad);
+  }
+  return Status();
+}
+
+Status FeatureExtractor::ExtractSparse(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
+  const int64_t first = out->num_samples;
+  out->sparse.resize(sparse_.size());
+  for (size_t f = 0; f < sparse_.size(); ++f) {
+    const size_t found = bad->size();
+    std::shared_ptr<arrow::Array> weights;
+    if (!value_weight_columns_[f].empty()) {
+      WEIR_ASSIGN_OR_RETURN(weights, ColumnOf(rows, value_weight_columns_[f]));
+    }
+    WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, sparse_columns_[f]));
+    WEIR_RETURN_IF_ERROR(sparse_[f].Extract(*column, weights.get(), &out->sparse[f], first, bad));
+    WEIR_RETURN_IF_ERROR(CheckValueCount(out->sparse[f].values.size(), first + rows.num_rows(), sparse_columns_[f]));
+    SetPolicy(sparse_policies_[f], found, bad);
+  }
   return Status();
 }
 
@@ -155,14 +224,13 @@ Batch EmptyBatch(const Job& job) {
 }
 
 void RemoveRows(const std::vector<BadRow>& bad, Batch* batch) {
-  if (bad.empty()) return;
   std::vector<uint8_t> dropped(batch->num_samples);
-  for (const BadRow& row : bad) dropped[row.row] = 1;
+  for (const BadRow& row : bad) dropped[row.row] = !row.is_kept();
   RemoveRows(dropped, batch);
 }
 
 void RemoveRows(const std::vector<uint8_t>& dropped, Batch* batch) {
-  if (batch->num_samples == 0) return;
+  if (std::find(dropped.begin(), dropped.end(), 1) == dropped.end()) return;
   const size_t width = batch->numeric.size() / batch->num_samples;
   Keep(dropped, width, &batch->numeric);
   Keep(dropped, 1, &batch->labels);
@@ -175,6 +243,11 @@ void RemoveRows(const std::vector<uint8_t>& dropped, Batch* batch) {
     }
     feature = std::move(kept);
   }
+  SampleIds kept_ids;
+  for (int64_t i = 0; i < batch->ids.size(); ++i) {
+    if (!dropped[i]) kept_ids.Append(batch->ids[i]);
+  }
+  batch->ids = std::move(kept_ids);
   batch->num_samples = static_cast<int64_t>(batch->labels.size());
 }
 

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "batch/batch.h"
 #include "data_loader/columns/bad_rows.h"
+#include "data_loader/columns/id_column.h"
 #include "data_loader/columns/label_column.h"
 #include "data_loader/columns/numeric_column.h"
 #include "data_loader/columns/sparse_column.h"
@@ -23,24 +24,30 @@ namespace weir {
 class FeatureExtractor {
  public:
   // For a resolved job and columns as `schema` declares them (a LakeFile's, or any other). Without with_label neither
-  // label nor weight column is needed; labels are then 0 and weights 1. InvalidArgument for a missing column (with the
-  // nearest names), a column that stands twice and a wrong type; the caller adds the file.
-  static Result<std::unique_ptr<FeatureExtractor>> Make(const Job& job, const arrow::Schema& schema, bool with_label);
+  // label nor weight column is needed; labels are then 0 and weights 1. id_column: empty for none. InvalidArgument for
+  // a missing column (with the nearest names), a column that stands twice and a wrong type; the caller adds the file.
+  static Result<std::unique_ptr<FeatureExtractor>> Make(const Job& job, const arrow::Schema& schema, bool with_label,
+                                                        const std::string& id_column = "");
 
   // The columns read, each once.
   const std::vector<std::string>& columns() const { return columns_; }
 
-  // Appends the rows to *out, in order: sparse, numeric, labels and weights in FeatureSet order; sample_index stays as
-  // it is. Rows with a value that cannot be used are appended too, with placeholders, and described in *bad (not null),
-  // each once, ascending, by their index in *out: score them as nothing, or drop them by RemoveRows. The columns are
-  // found by name; there may be others.
+  // Appends the rows to *out, in order: sparse, numeric, labels and weights in FeatureSet order, ids where there is a
+  // column of them; sample_index stays as it is. Rows with a value that cannot be used are appended too, with defaults,
+  // and described in *bad (not null), each once, by its gravest fault, ascending, by their index in *out: what becomes
+  // of them is their policy's to say (RemoveRows). The columns are found by name; there may be others.
   Status Extract(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
 
   // OK when the sparse features of both are hashed from the same kind of values, so that their keys agree.
   Status CheckAgrees(const FeatureExtractor& other) const;
 
  private:
+  using Policy = DataConfig::BadRowPolicy;
+
   FeatureExtractor() = default;
+  Status AddFeature(FeatureConfig feature, const arrow::Schema& schema);
+  Status ExtractNumeric(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
+  Status ExtractSparse(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
   Result<const arrow::Field*> Find(const arrow::Schema& schema, const std::string& column, const std::string& reader);
 
   std::vector<std::string> columns_;
@@ -52,12 +59,19 @@ class FeatureExtractor {
   bool all_positive_ = false;  // without a label column
   std::optional<LabelColumn> label_;
   std::optional<WeightColumn> weight_;
+  std::string id_name_;
+  std::optional<IdColumn> id_;
+  // What becomes of the rows that are bad by a column.
+  Policy row_policy_ = DataConfig::SKIP, label_policy_ = DataConfig::SKIP, weight_policy_ = DataConfig::SKIP,
+         id_policy_ = DataConfig::SKIP;
+  std::vector<Policy> sparse_policies_, numeric_policies_;
 };
 
 // An empty batch for the job's features.
 Batch EmptyBatch(const Job& job);
 
-// Drops the rows named in `bad` (ascending) from `batch`, sample_index included where it is filled.
+// Drops the rows named in `bad` (ascending) from `batch`, sample_index included where it is filled; those that are kept
+// (BadRow::is_kept) stay.
 void RemoveRows(const std::vector<BadRow>& bad, Batch* batch);
 // The same for the rows i of which dropped[i] is not 0. dropped: [num_samples].
 void RemoveRows(const std::vector<uint8_t>& dropped, Batch* batch);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <map>
 #include <thread>
 #include <utility>
 
@@ -28,7 +27,6 @@ struct ReadStep {
   Status status;
   bool end = false;
   StepBatch step;
-  std::vector<SkippedRow> skipped;
 };
 
 // Where threads are more than cores, reading ahead takes the gaps that training leaves: a worker that reads while the
@@ -108,7 +106,6 @@ class LoaderImpl : public Loader {
     }
     // The thread always ends with an error or the end.
     if (outcome == QueueOutcome::kClosed) return Internal("the loader's thread is gone");
-    for (const SkippedRow& row : read.skipped) ++bad_rows_[{row.column, row.reason}];
     ended_ = read.status;
     done_ = read.end;
     if (!ended_.ok()) return ended_;
@@ -127,12 +124,6 @@ class LoaderImpl : public Loader {
 
   int64_t epoch_rows() const override { return dataset_->rows(); }
 
-  std::vector<BadRows> bad_rows() const override {
-    std::vector<BadRows> rows;
-    for (const auto& [what, count] : bad_rows_) rows.push_back({what.first, what.second, count});
-    return rows;
-  }
-
  private:
   // The thread: all steps from the start, then the end or an error.
   void ReadAhead(int64_t epoch, int64_t samples) {
@@ -140,7 +131,6 @@ class LoaderImpl : public Loader {
     ReadStep last;
     last.status = ReadEpochs(epoch, samples);
     last.end = last.status.ok();
-    last.skipped = std::move(unpushed_);
     Push(&last);
   }
 
@@ -154,32 +144,26 @@ class LoaderImpl : public Loader {
         StepBatch& step = read.step;
         step.batch = empty_;
         step.step_rows = std::min(options_.batch_size, dataset_->rows() - samples);
-        WEIR_RETURN_IF_ERROR(source_->Fill(step.step_rows, &step.batch, &read.skipped));
+        WEIR_RETURN_IF_ERROR(source_->Fill(step.step_rows, &step.batch, &step.bad_rows));
         if (sampler_) WEIR_RETURN_IF_ERROR(sampler_->Apply(epoch, samples, &step.batch));
         samples += step.step_rows;
         step.epoch = epoch;
         step.epoch_rows_done = samples;
         step.ends_epoch = samples == dataset_->rows();
-        bad_of_epoch += static_cast<int64_t>(read.skipped.size());
-        if (bad_of_epoch > options_.max_bad_rows) {
-          unpushed_ = read.skipped;
-          return TooManyBadRows(read.skipped, bad_of_epoch);
-        }
+        if (options_.stops_at_bad_rows) WEIR_RETURN_IF_ERROR(Judge(step.bad_rows, &bad_of_epoch));
         Push(&read);
       }
     }
     return Status();
   }
 
-  // Names the row that went past the limit.
-  Status TooManyBadRows(const std::vector<SkippedRow>& skipped, int64_t bad_of_epoch) const {
-    const SkippedRow& row = skipped[skipped.size() - static_cast<size_t>(bad_of_epoch - options_.max_bad_rows)];
-    return InvalidArgument(
-        fmt::format("{}: row {}: column {} {}: found '{}'; this is bad row {} of the epoch for worker {}, and "
-                    "data.max_bad_rows is {}: "
-                    "mend the data, or raise data.max_bad_rows to skip such rows",
-                    dataset_->file(row.file).path(), row.row + 1, row.column, row.reason, row.value,
-                    options_.max_bad_rows + 1, options_.worker, options_.max_bad_rows));
+  // Names the row that is not to be, or that went past the limit.
+  Status Judge(const std::vector<FileBadRow>& rows, int64_t* bad_of_epoch) const {
+    for (const FileBadRow& row : rows) {
+      if (row.fault.policy == DataConfig::STOP) return StoppedByBadRow(row);
+      if (++*bad_of_epoch > options_.max_bad_rows) return TooManyBadRows(row, *bad_of_epoch, options_.max_bad_rows);
+    }
+    return Status();
   }
 
   void Push(ReadStep* read) {
@@ -195,11 +179,9 @@ class LoaderImpl : public Loader {
   // The thread's own.
   std::unique_ptr<StepSource> source_;
   const std::unique_ptr<const Sampler> sampler_;  // null: the samples stay as they are
-  std::vector<SkippedRow> unpushed_;
   // The consumer's own.
   Status ended_;
   bool done_ = false;
-  std::map<std::pair<std::string, std::string>, int64_t> bad_rows_;
   std::atomic<bool> stop_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
@@ -239,6 +221,7 @@ LoaderOptions OptionsOf(const Job& job, int worker, int num_workers) {
 LoaderOptions TrainingLoaderOptions(const Job& job, int worker, int num_workers) {
   LoaderOptions options = OptionsOf(job, worker, num_workers);
   options.yields = true;
+  options.id_column = job.data().ledger().column();
   return options;
 }
 
@@ -255,7 +238,7 @@ Result<std::unique_ptr<Loader>> Loader::Open(const Job& job, const SourceConfig&
   WEIR_RETURN_IF_ERROR(CheckOptions(options));
   LoaderOptions raised = options;
   raised.streams = std::max(options.streams, options.num_workers);
-  WEIR_ASSIGN_OR_RETURN(auto dataset, Dataset::Open(job, source, /*with_label=*/true));
+  WEIR_ASSIGN_OR_RETURN(auto dataset, Dataset::Open(job, source, /*with_label=*/true, {}, raised.id_column));
   WEIR_RETURN_IF_ERROR(CheckPosition(start, dataset->Fingerprint(), dataset->rows()));
   WEIR_ASSIGN_OR_RETURN(std::unique_ptr<Sampler> sampler, Sampler::Open(job, source, options.seed));
   return std::unique_ptr<Loader>(

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "batch/batch.h"
 #include "batch/feature.h"
+#include "data_loader/columns/bad_rows.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/job.pb.h"
 
@@ -31,7 +32,11 @@ struct LoaderOptions {
   int prefetch_batches = 4;
   uint64_t seed = 1;
   bool yields = false;  // the reading thread has a lower priority than the others of its process
+  // Of this worker, in an epoch, counted in this process; and whether Next() ends with an error past it, and at a row
+  // whose policy is STOP. Who judges over several workers sets false and looks at StepBatch::bad_rows.
   int64_t max_bad_rows = 0;
+  bool stops_at_bad_rows = true;
+  std::string id_column;                  // whose values are Batch::ids; empty for none
   int64_t wait_ns_max = 600'000'000'000;  // for one batch: cluster.progress_s
 };
 
@@ -45,13 +50,8 @@ struct StepBatch {
   int64_t epoch = 0;            // 0-based: of this step's samples
   int64_t epoch_rows_done = 0;  // rows of the epoch trained once this step is
   bool ends_epoch = false;
-};
-
-// Rows left out so far, by this worker.
-struct BadRows {
-  std::string column;
-  std::string reason;
-  int64_t rows = 0;
+  // This worker's bad rows of the step. Those that are kept are in `batch` too.
+  std::vector<FileBadRow> bad_rows;
 };
 
 // One consumer thread; owns the threads that read ahead.
@@ -67,14 +67,14 @@ class Loader {
                                               const LoaderPosition& start);
 
   // The next step's batch; false after the last step of the last epoch. All workers get the same number of steps.
-  // DataLoss names the file and what was wrong with it; bad rows past the limit are InvalidArgument.
+  // DataLoss names the file and what was wrong with it; bad rows past the limit, or with the policy STOP, are
+  // InvalidArgument.
   virtual Result<bool> Next(StepBatch* batch) = 0;
 
   // The position once `batch` is trained. Never what was read ahead.
   virtual LoaderPosition PositionAfter(const StepBatch& batch) const = 0;
   // Rows of one epoch over all workers.
   virtual int64_t epoch_rows() const = 0;
-  virtual std::vector<BadRows> bad_rows() const = 0;
 };
 
 }  // namespace weir

@@ -16,7 +16,7 @@ namespace {
 // Appends up to `rows` rows of the stream to *out; what was bad goes to *bad (by row of *out) with its place in
 // *places.
 Status AppendRows(const Dataset& dataset, RowStream* stream, int64_t rows, Batch* out, std::vector<BadRow>* bad,
-                  std::vector<SkippedRow>* places) {
+                  std::vector<FileBadRow>* places) {
   while (rows > 0) {
     StreamRows read;
     WEIR_ASSIGN_OR_RETURN(bool more, stream->Next(rows, &read));
@@ -26,8 +26,10 @@ Status AppendRows(const Dataset& dataset, RowStream* stream, int64_t rows, Batch
     Status status = dataset.extractor(read.file).Extract(*read.rows, out, bad);
     if (!status.ok()) return status.Wrap(dataset.file(read.file).path());
     for (size_t b = bad_before; b < bad->size(); ++b) {
-      const BadRow& row = (*bad)[b];
-      places->push_back({read.file, read.first_row + row.row - first, row.column, row.reason, row.value});
+      const int64_t row = (*bad)[b].row;
+      places->push_back({&dataset.file(read.file).path(), (*bad)[b], std::string()});
+      places->back().fault.row = read.first_row + row - first;
+      if (!out->ids.empty()) places->back().id = out->ids[row];
     }
     rows -= out->num_samples - first;
   }
@@ -44,15 +46,15 @@ class OrderedSource : public StepSource {
     return stream_->Skip(samples);
   }
 
-  Status Fill(int64_t step_rows, Batch* out, std::vector<SkippedRow>* skipped) override {
+  Status Fill(int64_t step_rows, Batch* out, std::vector<FileBadRow>* bad) override {
     const int64_t begin = step_rows * options_.worker / options_.num_workers;
     const int64_t end = step_rows * (options_.worker + 1) / options_.num_workers;
     WEIR_RETURN_IF_ERROR(stream_->Skip(begin));
-    std::vector<BadRow> bad;
-    WEIR_RETURN_IF_ERROR(AppendRows(*dataset_, stream_.get(), end - begin, out, &bad, skipped));
+    std::vector<BadRow> bad_in_batch;
+    WEIR_RETURN_IF_ERROR(AppendRows(*dataset_, stream_.get(), end - begin, out, &bad_in_batch, bad));
     out->sample_index.resize(out->num_samples);
     std::iota(out->sample_index.begin(), out->sample_index.end(), begin);
-    RemoveRows(bad, out);
+    RemoveRows(bad_in_batch, out);
     return stream_->Skip(step_rows - end);
   }
 
@@ -70,11 +72,11 @@ struct ShuffledStream {
   int64_t next_block = 0;                  // the first of those in `coming`
   Batch block;                             // in the order in which its rows are given out
   std::vector<uint8_t> single;             // one per sparse feature: each row of the block has exactly one key
-  std::map<int64_t, SkippedRow> bad_rows;  // by row of the block
+  std::map<int64_t, FileBadRow> bad_rows;  // by row of the block
   int64_t next = 0;                        // row of the block
   Batch coming;                            // in the order of the stream
   std::vector<BadRow> coming_bad;
-  std::vector<SkippedRow> coming_places;  // one per bad row
+  std::vector<FileBadRow> coming_places;  // one per bad row
   Status coming_status;                   // an error counts once its rows' turn has come
 };
 
@@ -94,6 +96,7 @@ void Clear(Batch* batch) {
   batch->labels.clear();
   batch->weights.clear();
   batch->sample_index.clear();
+  batch->ids.Clear();
 }
 
 int64_t OwnStreams(const LoaderOptions& options) {
@@ -134,7 +137,7 @@ class ShuffledSource : public StepSource {
     return Status();
   }
 
-  Status Fill(int64_t step_rows, Batch* out, std::vector<SkippedRow>* skipped) override {
+  Status Fill(int64_t step_rows, Batch* out, std::vector<FileBadRow>* bad) override {
     picks_.clear();
     for (int64_t i = 0; i < step_rows; ++i) {
       int s = cursor_->Next();
@@ -147,9 +150,9 @@ class ShuffledSource : public StepSource {
       }
       const auto row = static_cast<int32_t>(stream.next++);
       if (!stream.bad_rows.empty()) [[unlikely]] {
-        if (auto bad = stream.bad_rows.find(row); bad != stream.bad_rows.end()) {
-          skipped->push_back(bad->second);
-          continue;
+        if (auto found = stream.bad_rows.find(row); found != stream.bad_rows.end()) {
+          bad->push_back(found->second);
+          if (!found->second.fault.is_kept()) continue;
         }
       }
       picks_.push_back({s, row});
@@ -237,7 +240,7 @@ class ShuffledSource : public StepSource {
 
   // By their places among picks_, the order of the block to be.
   void PlaceBadRows(ShuffledStream* stream) const {
-    std::map<int64_t, const SkippedRow*> places;
+    std::map<int64_t, const FileBadRow*> places;
     for (size_t b = 0; b < stream->coming_bad.size(); ++b) {
       places[stream->coming_bad[b].row] = &stream->coming_places[b];
     }
@@ -272,6 +275,11 @@ class ShuffledSource : public StepSource {
                     block.numeric.data() + static_cast<size_t>(picks_[i].row) * num_numeric_,
                     num_numeric_ * sizeof(float));
       }
+    }
+    for (const Pick& pick : picks_) {
+      const SampleIds& ids = sources.blocks[pick.source]->ids;
+      if (ids.empty()) break;  // then no block has any
+      out->ids.Append(ids[pick.row]);
     }
     out->num_samples += static_cast<int64_t>(n);
     for (size_t f = 0; f < out->sparse.size(); ++f) {

@@ -13,13 +13,6 @@
 
 namespace weir {
 
-// A bad row of a file, left out of a step.
-struct SkippedRow {
-  int file = 0;
-  int64_t row = 0;  // of the file
-  std::string column, reason, value;
-};
-
 // One thread. Epochs may be begun anew at any time.
 class StepSource {
  public:
@@ -27,8 +20,8 @@ class StepSource {
   // The next step begins at sample `samples` of epoch `epoch`.
   virtual Status StartEpoch(int64_t epoch, int64_t samples) = 0;
   // Appends this worker's part of the epoch's next step_rows samples to *out, sample_index included; the bad ones among
-  // them go to *skipped instead. The steps of an epoch must not ask for more than its rows.
-  virtual Status Fill(int64_t step_rows, Batch* out, std::vector<SkippedRow>* skipped) = 0;
+  // them go to *bad, and are left out unless they are kept. The steps of an epoch must not ask for more than its rows.
+  virtual Status Fill(int64_t step_rows, Batch* out, std::vector<FileBadRow>* bad) = 0;
 };
 
 // Shuffled when options.shuffle says so: worker w then owns the streams s with s % num_workers == w. Otherwise the

@@ -69,6 +69,7 @@ Status EvaluateOnRanks(Ranks& ranks, const CommandLine& line) {
                                          {"auc", JsonOptional(auc)},
                                          {"calibration", JsonOptional(calibration)},
                                          {"rows", stats.rows},
+                                         {"bad_rows", static_cast<int64_t>(evaluation.bad_rows())},
                                          {"checkpoint", checkpoint}};
   std::cout << JsonLine(fields) << std::endl;
   return Status();

@@ -44,6 +44,7 @@ std::string ReportLine(const TrainReport& report, int64_t peak_rss_bytes) {
                                          {"logloss", JsonOptional(report.logloss)},
                                          {"auc", JsonOptional(report.auc)},
                                          {"rows", report.rows},
+                                         {"bad_rows", report.bad_rows},
                                          {"checkpoint", report.checkpoint}};
   return JsonLine(fields);
 }

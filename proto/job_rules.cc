@@ -124,6 +124,12 @@ void CheckData(const DataConfig& data, JobErrors* errors) {
                   fmt::format("names the column \"{}\" again", csv.column_names(i)));
     }
   }
+  // Neither has a default.
+  const auto check_policy = [&](const auto& config, const char* path) {
+    if (config.on_bad_row() == DataConfig::DEFAULT) errors->Add(path, "is DEFAULT, expected SKIP or STOP");
+  };
+  check_policy(csv, "data.csv.on_bad_row");
+  check_policy(data.label(), "data.label.on_bad_row");
 }
 
 void CheckPooling(const SparseConfig& sparse, const std::string& path, JobErrors* errors) {

@@ -89,6 +89,17 @@ class ScoreFile {
   bool finished_ = false;
 };
 
+// OK unless one of the bad rows has the policy STOP.
+Status CheckNoneStops(const OrderedRows& rows, const std::vector<BadRow>& bad) {
+  for (const BadRow& row : bad) {
+    if (row.policy != DataConfig::STOP) continue;
+    FileBadRow of_file{&rows.path, row, std::string()};
+    of_file.fault.row += rows.first_row;
+    return StoppedByBadRow(of_file);
+  }
+  return Status();
+}
+
 }  // namespace
 
 Result<PredictReport> Predict(FileSystem* file_system, const Job& job, const PredictOptions& options) {
@@ -114,9 +125,10 @@ Result<PredictReport> Predict(FileSystem* file_system, const Job& job, const Pre
     Batch batch = EmptyBatch(job);
     std::vector<BadRow> bad;
     WEIR_RETURN_IF_ERROR(rows.extractor->Extract(*rows.rows, &batch, &bad));
+    WEIR_RETURN_IF_ERROR(CheckNoneStops(rows, bad));
     WEIR_RETURN_IF_ERROR(scorer->Score(batch, &scores));
     std::vector<bool> usable(scores.size(), true);
-    for (const BadRow& row : bad) usable[row.row] = false;
+    for (const BadRow& row : bad) usable[row.row] = row.is_kept();
     WEIR_RETURN_IF_ERROR(out.Write(*rows.rows, scores, usable));
     report.rows += batch.num_samples;
     report.bad_rows += bad.size();

@@ -24,8 +24,10 @@ Result<std::string> BroadcastString(Collective& collective, const std::string& m
 }
 
 // Where rows are has no influence on them: a disk, and how much memory stands before it, may change. How they travel
-// may too, as it may in cluster.wire.
-Job WithoutPlaces(Job job) {
+// may too, as it may in cluster.wire; and what becomes of bad rows, as it may in data.
+Job WithoutPlacesAndPolicies(Job job) {
+  for (FeatureConfig& feature : *job.mutable_features()) feature.clear_on_bad_row();
+  job.mutable_data()->mutable_label()->clear_on_bad_row();
   for (TableConfig& table : *job.mutable_tables()) {
     table.clear_wire();
     if (!table.has_disk()) continue;
@@ -37,7 +39,8 @@ Job WithoutPlaces(Job job) {
 
 // The order of samples and the meaning of rows and parameters hang on these; a run cannot go on under others.
 Status CheckSameJob(const Job& committed_with_places, const Job& now_with_places) {
-  const Job committed = WithoutPlaces(committed_with_places), now = WithoutPlaces(now_with_places);
+  const Job committed = WithoutPlacesAndPolicies(committed_with_places),
+            now = WithoutPlacesAndPolicies(now_with_places);
   const std::array fields = {"features", "tables", "model", "optimizers"};
   std::vector<const google::protobuf::FieldDescriptor*> compared;
   for (const char* name : fields) compared.push_back(Job::descriptor()->FindFieldByName(name));
@@ -55,6 +58,13 @@ Status CheckSameJob(const Job& committed_with_places, const Job& now_with_places
   if (target(committed) != target(now)) {
     return FailedPrecondition(fmt::format("expected the commit's {}, found {}: set it back, or give another output",
                                           target(committed), target(now)));
+  }
+  auto ledger = [](const Job& job) {
+    return fmt::format("data.ledger {{ {} }}", job.data().ledger().ShortDebugString());
+  };
+  if (ledger(committed) != ledger(now)) {
+    return FailedPrecondition(fmt::format("expected the commit's {}, found {}: set it back, or give another output",
+                                          ledger(committed), ledger(now)));
   }
   auto order = [](const Job& job) {
     const SourceConfig& train = job.data().train();

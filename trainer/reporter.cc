@@ -60,7 +60,7 @@ Result<std::unique_ptr<Reporter>> Reporter::Open(const Job& job, FileSystem* fil
 }
 
 Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samples, const StepResult& result,
-                      const StoreStats* stats) {
+                      const StoreStats* stats, const BadRowCounts& bad_rows) {
   last_step_ = step;
   window_.Add(result.logits, result.labels, result.weights);
   loss_sum_ += result.previous_loss_sum;
@@ -93,6 +93,7 @@ Status Reporter::Step(int64_t step, const LoaderPosition& position, int64_t samp
   WEIR_RETURN_IF_ERROR(WriteTables(step, *stats));
   WEIR_RETURN_IF_ERROR(WriteStaleness(step, *stats));
   WEIR_RETURN_IF_ERROR(WriteServers(step, *stats));
+  WEIR_RETURN_IF_ERROR(WriteBadRows(step, bad_rows));
   loss_sum_ = weight_ = 0;
   point_samples_ = samples;
   point_ns_ = now_ns;
@@ -135,6 +136,17 @@ Status Reporter::WriteServers(int64_t step, const StoreStats& stats) {
   return Write("servers", step, fields);
 }
 
+Status Reporter::WriteBadRows(int64_t step, const BadRowCounts& bad_rows) {
+  if (bad_rows_ == bad_rows.rows()) return Status();
+  bad_rows_ = bad_rows.rows();
+  std::vector<JsonField> fields = {{"rows", bad_rows.rows()}};
+  for (const auto& [kind, rows] : bad_rows.kinds()) {
+    const std::string column = kind.column.empty() ? "(row)" : kind.column;
+    fields.push_back({fmt::format("{}/{}/{}", column, kind.reason, kind.file), rows});
+  }
+  return Write("bad_rows", step, fields);
+}
+
 Status Reporter::WriteTables(int64_t step, const StoreStats& stats) {
   std::vector<JsonField> fields;
   const size_t tables = std::min<size_t>(stats.tables.size(), job_.tables_size());
@@ -171,33 +183,35 @@ Status Reporter::Evaluated(const Evaluation& evaluation) {
                {{"samples", static_cast<int64_t>(evaluation.samples())},
                 {"logloss", evaluation.logloss()},
                 {"auc", JsonOptional(auc)},
-                {"calibration", JsonOptional(calibration)}});
+                {"calibration", JsonOptional(calibration)},
+                {"bad_rows", static_cast<int64_t>(evaluation.bad_rows())}});
 }
 
 void Reporter::Committed(const std::string& path, int64_t step) {
   progress_.Say(fmt::format("step {}: committed {}", step, path));
 }
 
-Status Reporter::Close(double samples_per_s, const StoreStats& stats, const std::vector<BadRows>& bad_rows) {
+Status Reporter::Close(double samples_per_s, const StoreStats& stats, const BadRowCounts& bad_rows) {
   progress_.Clear();
   if (stats.servers.size() > 1) {
     progress_.Say(fmt::format("{} servers, the most of one over the mean: rows {:.3f}, keys pulled {:.3f}",
                               stats.servers.size(), Imbalance(stats.servers, &ServerLoad::rows),
                               Imbalance(stats.servers, &ServerLoad::keys_pulled)));
   }
-  std::vector<JsonField> fields = {{"samples_per_s", samples_per_s},
-                                   {"rows", stats.rows},
-                                   {"table_bytes", stats.bytes},
-                                   {"bytes_sent", stats.bytes_sent},
-                                   {"bytes_received", stats.bytes_received},
-                                   {"messages_sent", stats.messages_sent}};
-  for (const BadRows& bad : bad_rows) {
-    LOG(WARNING) << bad.rows << " bad rows skipped: column " << bad.column << ": " << bad.reason;
-    fields.push_back({fmt::format("bad_rows/{}/{}", bad.column, bad.reason), bad.rows});
+  if (bad_rows.rows() > 0) {
+    LOG(WARNING) << bad_rows.rows() << " bad rows of " << bad_rows.kinds().size() << " kinds: see "
+                 << JoinPath(job_.output(), "bad_rows.jsonl");
   }
+  const std::vector<JsonField> fields = {{"samples_per_s", samples_per_s},
+                                         {"rows", stats.rows},
+                                         {"table_bytes", stats.bytes},
+                                         {"bytes_sent", stats.bytes_sent},
+                                         {"bytes_received", stats.bytes_received},
+                                         {"messages_sent", stats.messages_sent}};
   WEIR_RETURN_IF_ERROR(WriteTables(last_step_, stats));
   WEIR_RETURN_IF_ERROR(WriteStaleness(last_step_, stats));
   WEIR_RETURN_IF_ERROR(WriteServers(last_step_, stats));
+  WEIR_RETURN_IF_ERROR(WriteBadRows(last_step_, bad_rows));
   WEIR_RETURN_IF_ERROR(Write("run", last_step_, fields));
   WEIR_RETURN_IF_ERROR(log_->Close());
   return events_ ? events_->Close() : Status();

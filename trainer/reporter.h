@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "base/status.h"
-#include "data_loader/loader.h"
 #include "embeddings/store.h"
+#include "trainer/bad_row_counts.h"
 #include "trainer/metrics.h"
 #include "trainer/metrics_log.h"
 #include "trainer/progress.h"
@@ -36,14 +36,14 @@ class Reporter {
   // Whether the next Step writes a point, which then wants the store's stats.
   bool PointIsDue() const;
   // After each step; writes a point every metrics.every_s. `samples`: trained since the run's first start. stats: null
-  // where no point is due.
+  // where no point is due. bad_rows: of all workers, as far as they are reported.
   Status Step(int64_t step, const LoaderPosition& position, int64_t samples, const StepResult& result,
-              const StoreStats* stats);
+              const StoreStats* stats, const BadRowCounts& bad_rows);
   Status Evaluated(const Evaluation& evaluation);
   void Committed(const std::string& path, int64_t step);
 
-  // The last point, with what this worker's store did and the bad rows it met.
-  Status Close(double samples_per_s, const StoreStats& stats, const std::vector<BadRows>& bad_rows);
+  // The last point, with what this worker's store did.
+  Status Close(double samples_per_s, const StoreStats& stats, const BadRowCounts& bad_rows);
 
  private:
   Reporter(const Job& job, const Clock* clock);
@@ -51,6 +51,8 @@ class Reporter {
   // One line of metrics.jsonl, and each number as a scalar "GROUP/NAME".
   // What the tables hold that have limits.
   Status WriteTables(int64_t step, const StoreStats& stats);
+  // The counts, where there are others than at the last point.
+  Status WriteBadRows(int64_t step, const BadRowCounts& bad_rows);
   Status WriteStaleness(int64_t step, const StoreStats& stats);
   // What each server holds and does, and how unlike they are.
   Status WriteServers(int64_t step, const StoreStats& stats);
@@ -70,6 +72,7 @@ class Reporter {
   double weight_ = 0;
   int64_t point_samples_ = 0;
   int64_t point_ns_ = 0;
+  int64_t bad_rows_ = 0;         // at the last point
   int64_t table_bytes_ = 0;      // at the last point
   int64_t table_bytes_max_ = 0;  // the budgets; 0 unless every table has one
 };

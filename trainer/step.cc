@@ -49,7 +49,7 @@ size_t StepsAheadMax(const Job& job) {
 }
 
 // What the workers tell each other at the start of a step, summed.
-enum Control { kWeight, kPreviousLoss, kPreviousWeight, kStopAsked, kNumControls };
+enum Control { kWeight, kPreviousLoss, kPreviousWeight, kStopAsked, kBadRows, kStopRows, kNumControls };
 
 }  // namespace
 
@@ -106,7 +106,15 @@ Result<StepResult> TrainingStep::Run(bool stop_asked) {
 
   // The step's total weight scales every gradient, so all workers must know it before the backward pass.
   double weight = std::accumulate(batch.weights.begin(), batch.weights.end(), 0.0);
-  double controls[kNumControls] = {weight, loss_sum_, weight_, stop_asked ? 1.0 : 0.0};
+  const std::vector<FileBadRow>& bad_rows = step.loaded.bad_rows;
+  const int64_t stop_rows = std::count_if(bad_rows.begin(), bad_rows.end(),
+                                          [](const FileBadRow& row) { return row.fault.policy == DataConfig::STOP; });
+  double controls[kNumControls] = {weight,
+                                   loss_sum_,
+                                   weight_,
+                                   stop_asked ? 1.0 : 0.0,
+                                   static_cast<double>(bad_rows.size()),
+                                   static_cast<double>(stop_rows)};
   {
     const TraceSpan span(track_, "sum weights", step.step);
     WEIR_RETURN_IF_ERROR(worker_.collective->AllReduceSum(std::span<double>(controls)));
@@ -138,6 +146,8 @@ Result<StepResult> TrainingStep::Run(bool stop_asked) {
   return StepResult{.previous_loss_sum = controls[kPreviousLoss],
                     .previous_weight = controls[kPreviousWeight],
                     .stop_asked = controls[kStopAsked] > 0,
+                    .bad_rows = static_cast<int64_t>(controls[kBadRows]),
+                    .stop_rows = static_cast<int64_t>(controls[kStopRows]),
                     .logits = logits_,
                     .labels = batch.labels,
                     .weights = batch.weights};

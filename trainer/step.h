@@ -34,6 +34,9 @@ struct StepResult {
   double previous_weight = 0;
   // A worker asked for the run to stop after this step.
   bool stop_asked = false;
+  // Of this step, over all workers; and those whose policy is STOP.
+  int64_t bad_rows = 0;
+  int64_t stop_rows = 0;
   // This worker's samples, valid until the next step.
   std::span<const float> logits;
   std::span<const float> labels;

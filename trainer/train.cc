@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "data_loader/loader.h"
+#include "trainer/bad_row_log.h"
 #include "trainer/commit.h"
 #include "trainer/evaluate.h"
 #include "trainer/rate_meter.h"
@@ -49,6 +50,7 @@ class Run {
   std::optional<RateMeter> rate_;       // since this process's first step
   std::unique_ptr<Reporter> reporter_;  // rank 0 only
   std::unique_ptr<Loader> loader_;
+  std::unique_ptr<BadRowLog> bad_rows_;
 
   int64_t step_ = 0;  // the last one trained
   LoaderPosition position_;
@@ -70,6 +72,7 @@ Result<TrainReport> Run::Execute() {
   training_ = resumed.training;
   last_commit_ = resumed.path;
   last_commit_step_ = resumed.path.empty() ? -1 : resumed.step;
+  WEIR_ASSIGN_OR_RETURN(bad_rows_, BadRowLog::Open(worker_, options_.file_system, step_, training_));
   if (IsComplete()) {
     if (worker_.collective->rank() == 0) {
       LOG(WARNING) << "the run in " << job_.output() << " is complete at step " << step_
@@ -87,10 +90,9 @@ Result<TrainReport> Run::Execute() {
 }
 
 Status Run::TrainSteps() {
-  WEIR_ASSIGN_OR_RETURN(
-      loader_,
-      Loader::Open(job_, job_.data().train(),
-                   TrainingLoaderOptions(job_, worker_.collective->rank(), worker_.collective->size()), position_));
+  LoaderOptions options = TrainingLoaderOptions(job_, worker_.collective->rank(), worker_.collective->size());
+  options.stops_at_bad_rows = false;  // bad_rows_ judges over all workers
+  WEIR_ASSIGN_OR_RETURN(loader_, Loader::Open(job_, job_.data().train(), options, position_));
   if (reporter_) reporter_->SetTotals(loader_->epoch_rows(), training_.samples_trained());
   training_.set_complete(false);
   training_.set_stopped_early(false);
@@ -102,6 +104,7 @@ Status Run::TrainSteps() {
   while (step.has_next() && !training_.complete()) {
     ++step_;
     WEIR_ASSIGN_OR_RETURN(StepResult result, step.Run(options_.stop_asked()));
+    WEIR_RETURN_IF_ERROR(bad_rows_->Step(step_, step.trained(), result));
     AdvancePosition(step.trained());
     training_.set_samples_trained(training_.samples_trained() + step.trained().step_rows);
     rate_->StepDone(step.trained().step_rows);
@@ -125,7 +128,8 @@ Status Run::ReportStep(const StepResult& result) {
   if (due) {
     WEIR_ASSIGN_OR_RETURN(stats, worker_.store->Stats());
   }
-  return reporter_->Step(step_, position_, training_.samples_trained(), result, due ? &stats : nullptr);
+  return reporter_->Step(step_, position_, training_.samples_trained(), result, due ? &stats : nullptr,
+                         bad_rows_->counts());
 }
 
 void Run::AdvancePosition(const StepBatch& trained) {
@@ -185,6 +189,7 @@ Status Run::EvaluateNow() {
 }
 
 Status Run::CommitNow() {
+  WEIR_RETURN_IF_ERROR(bad_rows_->Commit(step_, &training_));
   WEIR_ASSIGN_OR_RETURN(last_commit_, Commit(worker_, options_.file_system, root_, step_, position_, training_));
   last_commit_step_ = step_;
   options_.on_progress("commit of step", step_);
@@ -199,6 +204,7 @@ Result<TrainReport> Run::Report(bool was_complete) {
   report.steps = step_;
   report.samples_per_s = rate_ ? rate_->SamplesPerS().value_or(0) : 0;
   report.rows = stats.rows;
+  report.bad_rows = bad_rows_->counts().rows();
   report.checkpoint = last_commit_;
   report.complete = training_.complete();
   report.was_complete = was_complete;
@@ -208,7 +214,7 @@ Result<TrainReport> Run::Report(bool was_complete) {
     report.checkpoint = JoinPath(root_, fmt::format("step-{}", training_.best().step()));
   }
   if (reporter_) {
-    WEIR_RETURN_IF_ERROR(reporter_->Close(report.samples_per_s, stats, loader_->bad_rows()));
+    WEIR_RETURN_IF_ERROR(reporter_->Close(report.samples_per_s, stats, bad_rows_->counts()));
   }
   return report;
 }

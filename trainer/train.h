@@ -33,6 +33,7 @@ struct TrainReport {
   std::optional<double> auc;
   int64_t rows = 0;           // over all tables and owners
   std::string checkpoint;     // the best with data.eval, else the last
+  int64_t bad_rows = 0;       // of the samples: skipped, or trained with a default in a value's place
   bool complete = false;      // false when stopped on request
   bool was_complete = false;  // nothing was trained: an earlier run had completed
 };
@@ -40,7 +41,8 @@ struct TrainReport {
 // job.output/checkpoints.
 std::string CheckpointRoot(const Job& job);
 
-// All workers call. Rank 0 shows progress and writes job.output/{metrics.jsonl,events}.
+// All workers call. Rank 0 shows progress and writes job.output/{metrics.jsonl,events,bad_rows.jsonl};
+// each writes its part of job.output/ledger where the job asks for one.
 Result<TrainReport> Train(const Worker& worker, const TrainOptions& options);
 
 }  // namespace weir

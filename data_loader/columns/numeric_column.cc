@@ -75,6 +75,9 @@ Status NumericColumn::MarkBad(const arrow::Array& column, float* out, int64_t st
   WEIR_ASSIGN_OR_RETURN(NumberCells read, ReadNumbers(column, column_));
   auto& [values, cells] = read;
   const int64_t n = column.length();
+  double transformed = default_value_;
+  TransformAll(std::span(&transformed, 1));
+  const auto placed = static_cast<float>(transformed);
   for (int64_t i = 0; i < n; ++i) {
     const double raw = cells[i] == Cell::kMissing ? default_value_ : values[i];
     float* value = out + i * stride;
@@ -84,7 +87,7 @@ Status NumericColumn::MarkBad(const arrow::Array& column, float* out, int64_t st
                          : std::isinf(raw)      ? "is infinite"
                                                 : "is too large for a float";
     bad->push_back({first_row + i, column_, reason, CellText(column, i)});
-    *value = 0;
+    *value = std::isfinite(placed) ? placed : 0;
   }
   return Status();
 }

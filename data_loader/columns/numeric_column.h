@@ -42,13 +42,14 @@ class NumericColumn {
   static Result<NumericColumn> Make(const FeatureConfig& feature, const arrow::DataType& type, bool text);
 
   // Writes the value of row i to out[i * stride]. NaN, infinite and unreadable values (or values too large for a float)
-  // are appended to *bad, with 0 in their place; rows in *bad count from first_row.
+  // are appended to *bad, with the default in their place (0 where that is bad itself); rows in *bad count from
+  // first_row.
   Status Extract(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
                  std::vector<BadRow>* bad) const;
 
  private:
   void TransformAll(std::span<double> values) const;
-  // `out` holds the transformed values: appends the rows that are bad, and writes 0 for them.
+  // `out` holds the transformed values: appends the rows that are bad, and writes the default for them.
   Status MarkBad(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
                  std::vector<BadRow>* bad) const;
 

@@ -184,6 +184,12 @@ Status SparseColumn::KeysOfDictionary(const arrow::DictionaryArray& values, uint
   return Status();
 }
 
+void SparseColumn::AppendDefault(Jagged* out) const {
+  if (!default_key_) return;
+  out->values.push_back(*default_key_);
+  if (weights_) out->weights.push_back(1.0f);
+}
+
 void SparseColumn::MarkBad(const arrow::Array& column, int64_t i, int64_t first_row, std::vector<BadRow>* bad) const {
   const char* reason = kind_ == Kind::kInteger ? "is no integer" : text_ ? "is no number" : "is NaN";
   bad->push_back({first_row + i, column_, reason, CellText(column, i)});
@@ -224,10 +230,9 @@ Status SparseColumn::ExtractSingle(const arrow::Array& column, Jagged* out, int6
   for (int64_t i = 0; i < n; ++i) {
     if (cells[i] == Cell::kValue) [[likely]] {
       keys[kept++] = keys[i];
-    } else if (cells[i] == Cell::kBad) {
-      MarkBad(column, i, first_row, bad);
-    } else if (default_key_) {
-      keys[kept++] = *default_key_;
+    } else {
+      if (cells[i] == Cell::kBad) MarkBad(column, i, first_row, bad);
+      if (default_key_) keys[kept++] = *default_key_;
     }
     ends[i] = static_cast<int32_t>(before + kept);
   }
@@ -242,7 +247,7 @@ Status SparseColumn::ExtractSplit(const arrow::Array& column, Jagged* out, int64
   std::vector<Cell> cells(n);
   WEIR_RETURN_IF_ERROR(ReadStrings(column, strings.data(), cells.data()).Wrap(column_));
   for (int64_t i = 0; i < n; ++i) {
-    if (cells[i] == Cell::kMissing && default_key_) out->values.push_back(*default_key_);
+    if (cells[i] == Cell::kMissing) AppendDefault(out);
     const size_t before = out->values.size();
     ForEachPart(cells[i] == Cell::kMissing ? std::string_view() : strings[i], split_, [&](std::string_view part) {
       if (part.empty()) return true;
@@ -252,6 +257,7 @@ Status SparseColumn::ExtractSplit(const arrow::Array& column, Jagged* out, int64
         return true;
       }
       out->values.resize(before);
+      AppendDefault(out);
       MarkBad(column, i, first_row, bad);
       return false;
     });
@@ -271,13 +277,14 @@ Status SparseColumn::ExtractLists(const arrow::Array& column, Jagged* out, int64
   for (int64_t i = 0; i < n; ++i) {
     const size_t before = out->values.size();
     if (column.IsNull(i)) {
-      if (default_key_) out->values.push_back(*default_key_);
+      AppendDefault(out);
     } else {
       for (int64_t j = bounds[i]; j < bounds[i + 1]; ++j) {
         if (cells[j] == Cell::kValue) out->values.push_back(keys[j]);
         if (cells[j] == Cell::kBad) {
           MarkBad(column, i, first_row, bad);
           out->values.resize(before);
+          AppendDefault(out);
           break;
         }
       }
@@ -335,10 +342,7 @@ SparseColumn::RowFault SparseColumn::AppendWeighted(const Values& values, const 
     out->values.push_back(value == Cell::kValue ? values.keys[first + v] : *default_key_);
     out->weights.push_back(weight == Cell::kValue ? weights.weights[first_weight + v] : 1.0f);
   }
-  if (no_list && default_key_) {
-    out->values.push_back(*default_key_);
-    out->weights.push_back(1.0f);
-  }
+  if (no_list) AppendDefault(out);
   return RowFault::kNone;
 }
 
@@ -356,6 +360,7 @@ Status SparseColumn::ExtractWeighted(const arrow::Array& column, const arrow::Ar
     if (fault != RowFault::kNone) {
       out->values.resize(before);
       out->weights.resize(before);
+      AppendDefault(out);
     }
     if (fault == RowFault::kValue) {
       MarkBad(column, i, first_row, bad);

@@ -39,8 +39,8 @@ class SparseColumn {
                                    const arrow::DataType* weight_type = nullptr);
 
   // Appends one sample a row. weights: the same rows of the weight column, null without one. What cannot be read, and
-  // rows with another number of weights than values, are appended to *bad and have no keys; rows in *bad count from
-  // first_row.
+  // rows with another number of weights than values, are appended to *bad and have the default (with the weight 1) or
+  // no key; rows in *bad count from first_row.
   Status Extract(const arrow::Array& column, const arrow::Array* weights, Jagged* out, int64_t first_row,
                  std::vector<BadRow>* bad) const;
 
@@ -80,6 +80,8 @@ class SparseColumn {
   Status ReadValues(const arrow::Array& column, Values* out) const;
   // Appends the keys and weights of row i, as far as there is no fault.
   RowFault AppendWeighted(const Values& values, const ValueWeights& weights, int64_t i, Jagged* out) const;
+  // The default, if there is one: of what is missing as a whole or bad.
+  void AppendDefault(Jagged* out) const;
   void MarkBad(const arrow::Array& column, int64_t i, int64_t first_row, std::vector<BadRow>* bad) const;
 
   KeyRule rule_;

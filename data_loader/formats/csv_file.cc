@@ -14,6 +14,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include "data_loader/formats/broken_rows.h"
 #include "data_loader/formats/csv_index.h"
 #include "data_loader/lake/arrow_status.h"
 #include "proto/job_text.h"
@@ -56,6 +57,9 @@ Result<char> Delimiter(const std::string& path, const CsvConfig& config) {
   }
   return config.delimiter()[0];
 }
+
+// Of a row with another number of fields, for the message.
+constexpr size_t kBrokenTextBytes = 64;
 
 struct Header {
   std::vector<std::string> names;
@@ -202,13 +206,12 @@ Result<std::unique_ptr<RowReader>> CsvFile::Read(int group, int64_t begin, int64
   auto parse = arrow::csv::ParseOptions::Defaults();
   parse.delimiter = delimiter_;
   parse.newlines_in_values = true;
-  std::string ragged;
+  std::vector<BrokenRow> broken;
   parse.invalid_row_handler = [&](const arrow::csv::InvalidRow& row) {
-    if (ragged.empty()) {
-      ragged = fmt::format("{}: a row among rows {} to {}: expected {} fields, found {}: '{}'", path(), first_row + 1,
-                           first_row + lines.rows, row.expected_columns, row.actual_columns, row.text.substr(0, 120));
-    }
-    return arrow::csv::InvalidRowResult::Error;
+    broken.push_back({row.number - 1,
+                      fmt::format("has {} fields, expected {}", row.actual_columns, row.expected_columns),
+                      std::string(row.text.substr(0, kBrokenTextBytes))});
+    return arrow::csv::InvalidRowResult::Skip;
   };
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.include_columns = columns;
@@ -221,20 +224,24 @@ Result<std::unique_ptr<RowReader>> CsvFile::Read(int group, int64_t begin, int64
       auto reader,
       FromArrow(arrow::csv::TableReader::Make(arrow::io::default_io_context(), input, read, parse, convert), place));
   auto table = reader->Read();
-  if (!ragged.empty()) return InvalidArgument(std::move(ragged));
   if (!table.ok()) return InvalidArgument(fmt::format("{}: {}", place, table.status().message()));
-  if ((*table)->num_rows() != lines.rows) {
+  const int64_t num_rows = (*table)->num_rows() + static_cast<int64_t>(broken.size());
+  if (num_rows != lines.rows) {
     return DataLoss(fmt::format("{}: expected {} rows, found {}: was the file changed while it was read?", place,
-                                lines.rows, (*table)->num_rows()));
+                                lines.rows, num_rows));
   }
   WEIR_ASSIGN_OR_RETURN(auto rows, FromArrow((*table)->CombineChunksToBatch(), place));
+  if (!broken.empty()) {
+    WEIR_ASSIGN_OR_RETURN(rows, InsertBrokenRows(*rows, broken));
+  }
   rows = rows->Slice(begin, end - begin);
   arrow::ArrayVector cleaned;
-  for (const auto& column : rows->columns()) {
-    WEIR_ASSIGN_OR_RETURN(auto array,
-                          Clean(static_cast<const arrow::StringArray&>(*column), trim_, null_values_, place));
+  for (size_t c = 0; c < columns.size(); ++c) {
+    const auto& column = static_cast<const arrow::StringArray&>(*rows->column(static_cast<int>(c)));
+    WEIR_ASSIGN_OR_RETURN(auto array, Clean(column, trim_, null_values_, place));
     cleaned.push_back(std::move(array));
   }
+  if (!broken.empty()) cleaned.push_back(rows->columns().back());
   auto batch = arrow::RecordBatch::Make(AsText(rows->schema()), rows->num_rows(), std::move(cleaned));
   return std::unique_ptr<RowReader>(std::make_unique<CsvRowReader>(std::move(batch), batch_rows));
 }

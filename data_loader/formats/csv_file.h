@@ -17,7 +17,8 @@ class CsvFile : public LakeFile {
   // InvalidArgument for a delimiter that is not one character, no column names, or a file that ends inside quotes.
   static Result<std::unique_ptr<LakeFile>> Open(const LakeEntry& entry, const CsvConfig& config, bool sniff);
 
-  // A reader holds the row group. A row with another number of fields than there are names is InvalidArgument.
+  // A reader holds the row group. A row with another number of fields than there are names is a broken one
+  // (broken_rows.h).
   Result<std::unique_ptr<RowReader>> Read(int group, int64_t begin, int64_t end,
                                           const std::vector<std::string>& columns, int64_t batch_rows) const override;
 

@@ -19,7 +19,7 @@ using ::testing::Not;
 class ReporterTest : public ::testing::Test {
  protected:
   // The log of a run of one step under these figures of the store.
-  std::string LogOf(const StoreStats& stats, int hot_rows = 0) {
+  std::string LogOf(const StoreStats& stats, int hot_rows = 0, const BadRowCounts& bad_rows = {}) {
     Job job;
     job.mutable_cluster()->set_hot_rows(hot_rows);
     job.set_output(folder_.path());
@@ -30,8 +30,8 @@ class ReporterTest : public ::testing::Test {
     EXPECT_TRUE((*reporter)->PointIsDue());
     StepResult result;
     result.previous_weight = 1;
-    EXPECT_TRUE((*reporter)->Step(5, LoaderPosition(), 50, result, &stats).ok());
-    EXPECT_TRUE((*reporter)->Close(10, stats, {}).ok());
+    EXPECT_TRUE((*reporter)->Step(5, LoaderPosition(), 50, result, &stats, bad_rows).ok());
+    EXPECT_TRUE((*reporter)->Close(10, stats, bad_rows).ok());
     return LocalFileSystem().ReadAll(folder_.path() + "/metrics.jsonl", 1 << 20).value();
   }
 
@@ -61,6 +61,19 @@ TEST_F(ReporterTest, WithHotRowsTheServersRecordCountsTheKeysFromTheCache) {
   stats.servers.resize(1);
   stats.keys_from_cache = 123;
   EXPECT_THAT(LogOf(stats, 100), HasSubstr(R"("imbalance/bytes_out": 1, "keys_from_cache": 123})"));
+}
+
+TEST_F(ReporterTest, BadRowsAreShownOnceTheyChange) {
+  BadRowCounts bad_rows;
+  bad_rows.Add({"/a.csv", "x", "is NaN"}, 3);
+  bad_rows.Add({"/a.csv", "", "has 2 fields, expected 3"}, 2);
+  const std::string log = LogOf(StoreStats(), 0, bad_rows);
+  const std::string record =
+      R"({"step": 5, "kind": "bad_rows", "rows": 5, "(row)/has 2 fields, expected 3//a.csv": 2, "x/is NaN//a.csv": 3})"
+      "\n";
+  const size_t first = log.find(record);
+  ASSERT_NE(first, std::string::npos) << log;
+  EXPECT_EQ(log.find("\"bad_rows\"", first + record.size()), std::string::npos) << log;
 }
 
 TEST_F(ReporterTest, WithoutServersThereIsNoRecordOfThem) {

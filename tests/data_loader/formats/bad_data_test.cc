@@ -1,6 +1,8 @@
 // What a lake can have wrong, and what the loader says of it.
+#include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <tuple>
 
 #include "data_loader/formats/lake_file.h"
 #include "data_loader/loader.h"
@@ -46,6 +48,25 @@ void AppendRows(const Batch& step, Batch* rows) {
   append(step.weights, &rows->weights);
 }
 
+// Bad rows that were read, by column and reason.
+struct BadRows {
+  std::string column;
+  std::string reason;
+  int64_t rows = 0;
+};
+
+void Count(const std::vector<FileBadRow>& found, std::vector<BadRows>* rows) {
+  for (const FileBadRow& row : found) {
+    const auto same = [&](const BadRows& of) { return of.column == row.fault.column && of.reason == row.fault.reason; };
+    auto at = std::find_if(rows->begin(), rows->end(), same);
+    if (at == rows->end()) at = rows->insert(at, {row.fault.column, row.fault.reason, 0});
+    ++at->rows;
+  }
+  std::sort(rows->begin(), rows->end(), [](const BadRows& a, const BadRows& b) {
+    return std::tie(a.column, a.reason) < std::tie(b.column, b.reason);
+  });
+}
+
 // Opens and reads to the end: the first error, or OK. samples: those that came; rows: they themselves.
 Status ReadStatus(const Job& job, const std::string& uri, LoaderOptions options, int64_t* samples = nullptr,
                   std::vector<BadRows>* bad = nullptr, Batch* rows = nullptr) {
@@ -54,8 +75,8 @@ Status ReadStatus(const Job& job, const std::string& uri, LoaderOptions options,
   StepBatch step;
   while (true) {
     auto more = (*loader)->Next(&step);
-    if (bad != nullptr) *bad = (*loader)->bad_rows();
     if (!more.ok() || !*more) return more.status();
+    if (bad != nullptr) Count(step.bad_rows, bad);
     if (samples != nullptr) *samples += step.batch.num_samples;
     if (rows != nullptr) AppendRows(step.batch, rows);
   }
@@ -279,7 +300,7 @@ TEST(BadData, BadRowsAreSkippedAndCountedUpToTheLimit) {
     EXPECT_EQ(bad[1].rows, 2);
     options.max_bad_rows = 2;
     ExpectError(ReadStatus(IdJob(), folder / "a.parquet", options), StatusCode::kInvalidArgument,
-                {"bad row 3", "data.max_bad_rows is 2"});
+                {"3 bad rows", "data.max_bad_rows is 2"});
   }
 }
 
@@ -294,7 +315,7 @@ TEST(BadData, RaggedAndTornCsv) {
   TempFolder folder;
   folder.Write("a.csv", "id,x,label\n1,0.5,1\n2,0.5\n");
   ExpectError(ReadStatus(IdJob(), folder / "a.csv", Options()), StatusCode::kInvalidArgument,
-              {folder / "a.csv", "expected 3 fields, found 2"});
+              {folder / "a.csv", "row 2: the row has 2 fields, expected 3", "'2,0.5'"});
   folder.Write("b.csv", "id,x,label\n1,\"0.5,1\n2,0.5,1\n");
   ExpectError(OpenStatus(IdJob(), folder / "b.csv"), StatusCode::kInvalidArgument, {folder / "b.csv", "quote"});
 }

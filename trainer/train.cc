@@ -10,6 +10,7 @@
 #include "trainer/bad_row_log.h"
 #include "trainer/commit.h"
 #include "trainer/evaluate.h"
+#include "trainer/ledger.h"
 #include "trainer/rate_meter.h"
 #include "trainer/reporter.h"
 #include "trainer/step.h"
@@ -51,6 +52,7 @@ class Run {
   std::unique_ptr<Reporter> reporter_;  // rank 0 only
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<BadRowLog> bad_rows_;
+  std::unique_ptr<Ledger> ledger_;  // null where the job asks for none
 
   int64_t step_ = 0;  // the last one trained
   LoaderPosition position_;
@@ -72,6 +74,7 @@ Result<TrainReport> Run::Execute() {
   training_ = resumed.training;
   last_commit_ = resumed.path;
   last_commit_step_ = resumed.path.empty() ? -1 : resumed.step;
+  WEIR_ASSIGN_OR_RETURN(ledger_, Ledger::Open(worker_, options_.file_system, step_, training_));
   WEIR_ASSIGN_OR_RETURN(bad_rows_, BadRowLog::Open(worker_, options_.file_system, step_, training_));
   if (IsComplete()) {
     if (worker_.collective->rank() == 0) {
@@ -105,6 +108,7 @@ Status Run::TrainSteps() {
     ++step_;
     WEIR_ASSIGN_OR_RETURN(StepResult result, step.Run(options_.stop_asked()));
     WEIR_RETURN_IF_ERROR(bad_rows_->Step(step_, step.trained(), result));
+    if (ledger_) WEIR_RETURN_IF_ERROR(ledger_->Append(step_, step.trained()));
     AdvancePosition(step.trained());
     training_.set_samples_trained(training_.samples_trained() + step.trained().step_rows);
     rate_->StepDone(step.trained().step_rows);
@@ -190,6 +194,7 @@ Status Run::EvaluateNow() {
 
 Status Run::CommitNow() {
   WEIR_RETURN_IF_ERROR(bad_rows_->Commit(step_, &training_));
+  if (ledger_) WEIR_RETURN_IF_ERROR(ledger_->Commit(&training_));
   WEIR_ASSIGN_OR_RETURN(last_commit_, Commit(worker_, options_.file_system, root_, step_, position_, training_));
   last_commit_step_ = step_;
   options_.on_progress("commit of step", step_);

@@ -13,7 +13,7 @@ struct Batch {
   int64_t num_samples = 0;
   // One per sparse feature, in FeatureSet order; keys, already hashed.
   std::vector<Jagged> sparse;
-  // [num_samples, numeric features], row-major, transformed.
+  // [num_samples, FeatureSet.numeric_dim], row-major, transformed.
   std::vector<float> numeric;
   // [num_samples], in [0, 1].
   std::vector<float> labels;

@@ -1,10 +1,13 @@
 #include "batch/feature.h"
 
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
 
 namespace weir {
+
+int NumericColumnsOf(const NumericConfig& config) { return std::max(config.length(), 1); }
 
 Result<FeatureSet> FeatureSet::FromJob(const Job& job) {
   std::map<std::string, int> table_index;
@@ -14,7 +17,14 @@ Result<FeatureSet> FeatureSet::FromJob(const Job& job) {
   for (int f = 0; f < job.features_size(); ++f) {
     const FeatureConfig& config = job.features(f);
     if (config.has_numeric()) {
-      set.numeric.push_back({config.name(), f});
+      const int columns = NumericColumnsOf(config.numeric());
+      if (columns > INT32_MAX - set.numeric_dim) {
+        return InvalidArgument(
+            fmt::format("feature {}: expected at most 2^31-1 numbers of all features, found more: lower its length",
+                        config.name()));
+      }
+      set.numeric.push_back({config.name(), f, set.numeric_dim, columns});
+      set.numeric_dim += columns;
       continue;
     }
     auto found = table_index.find(config.sparse().table());

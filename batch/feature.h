@@ -27,17 +27,23 @@ struct SparseFeature {
   int pooled_dim() const { return num_vectors() * dim; }
 };
 
-// A number for the dense net.
+// A number for the dense net, or a vector of them.
 struct NumericFeature {
   std::string name;
-  int config = 0;  // index into Job.features
+  int config = 0;   // index into Job.features
+  int offset = 0;   // first column of its part of the numeric matrix [samples, numeric_dim]
+  int columns = 1;  // of its part: the numbers of a vector
 };
+
+// Columns of the numeric matrix that the feature has.
+int NumericColumnsOf(const NumericConfig& config);
 
 // Immutable once made.
 struct FeatureSet {
   std::vector<SparseFeature> sparse;
   std::vector<NumericFeature> numeric;
-  int pooled_dim = 0;  // sum of the sparse features' pooled_dim()
+  int pooled_dim = 0;   // sum of the sparse features' pooled_dim()
+  int numeric_dim = 0;  // sum of the numeric features' columns
 
   // Vectors of a sample in the pooled matrix, over all sparse features.
   int num_vectors() const;

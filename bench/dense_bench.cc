@@ -70,7 +70,7 @@ class DenseNet {
                    FLAGS_bucket_bytes > 0 ? FLAGS_bucket_bytes : job.cluster().gradient_bucket_bytes()) {
     torch::NoGradGuard no_grad;
     for (int i = 0; i < kBatches; ++i) {
-      numeric_.push_back(torch::rand({FLAGS_batch, static_cast<int64_t>(features_.numeric.size())}));
+      numeric_.push_back(torch::rand({FLAGS_batch, int64_t{features_.numeric_dim}}));
       pooled_.push_back(torch::rand({FLAGS_batch, features_.pooled_dim}) * 0.1 - 0.05);
       labels_.push_back((torch::rand({FLAGS_batch}) < 0.25).to(torch::kFloat32));
     }

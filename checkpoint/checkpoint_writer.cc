@@ -11,6 +11,7 @@
 #include "checkpoint/dense_file.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/step_folder.h"
+#include "proto/transform_versions.h"
 
 namespace weir {
 namespace {
@@ -45,9 +46,9 @@ Status CheckFilesAreThere(FileSystem* file_system, const std::string& folder, co
     const std::string path = JoinPath(folder, file.name());
     Result<uint64_t> bytes = file_system->FileSize(path);
     if (bytes.ok() && *bytes == file.bytes()) continue;
-    return FailedPrecondition(fmt::format(
-        "{}: expected the {} bytes its owner wrote, found {}: do all hosts share the output folder?", path,
-        file.bytes(), bytes.ok() ? fmt::format("{} bytes", *bytes) : bytes.status().message()));
+    return FailedPrecondition(
+        fmt::format("{}: expected the {} bytes its owner wrote, found {}: do all hosts share the output folder?", path,
+                    file.bytes(), bytes.ok() ? fmt::format("{} bytes", *bytes) : bytes.status().message()));
   }
   return Status();
 }
@@ -89,6 +90,7 @@ Result<std::string> CheckpointWriter::Commit(Manifest manifest) {
   manifest.set_created_unix_s(SystemClock().UnixNanos() / kNanosPerSecond);
   manifest.mutable_files()->Assign(files_.begin(), files_.end());
   if (!manifest.hash_rule().has_version()) manifest.mutable_hash_rule()->set_version(kHashRuleVersion);
+  *manifest.mutable_transforms() = RecordedTransforms(manifest.job());
   FillRows(&manifest);
   std::string path = JoinPath(root_, StepFolderName(step_));
   std::string problem = ManifestProblem(manifest);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "base/write_file.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/step_folder.h"
+#include "proto/transform_versions.h"
 
 namespace weir {
 namespace {
@@ -106,6 +108,23 @@ std::string CoverProblem(const Manifest& manifest, const TableSummary& table) {
   return "";
 }
 
+// Every transform of the job in the version that is recorded, which is 1 where none is.
+Status RefuseOtherTransforms(const std::string& path, const Manifest& manifest) {
+  std::map<std::string, int> known = TransformVersions(manifest.job()), recorded;
+  for (const auto& [name, version] : known) recorded[name] = 1;
+  for (const TransformVersion& transform : manifest.transforms()) recorded[transform.name()] = transform.version();
+  for (const auto& [name, version] : recorded) {
+    const auto here = known.find(name);
+    if (here != known.end() && here->second == version) continue;
+    return FailedPrecondition(fmt::format(
+        "{}: expected transform {} of {}, found version {}: its values come out otherwise here, so training on or "
+        "scoring with it would give the model other inputs; read it with the version of Weir that wrote it",
+        path, name, here == known.end() ? "no version, as its job has none" : fmt::format("version {}", here->second),
+        version));
+  }
+  return Status();
+}
+
 Status RefuseOtherVersions(const std::string& path, const Manifest& manifest) {
   if (manifest.format_version() != kCheckpointFormatVersion) {
     return FailedPrecondition(
@@ -119,7 +138,7 @@ Status RefuseOtherVersions(const std::string& path, const Manifest& manifest) {
                     "with it here would look up the wrong rows",
                     path, kHashRuleVersion, manifest.hash_rule().version()));
   }
-  return Status();
+  return RefuseOtherTransforms(path, manifest);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ Status Dataset::Add(const Job& job, const SourceConfig& source, const LakeEntry&
     extractors_.push_back(extractors_.back());
     columns_.push_back(columns_.back());
   } else {
-    auto extractor = FeatureExtractor::Make(job, schema, with_label, id_column);
+    auto extractor = FeatureExtractor::Make(job, schema, with_label, id_column, &side_files_);
     if (!extractor.ok()) return extractor.status().Wrap(entry.path);
     if (!extractors_.empty()) WEIR_RETURN_IF_ERROR(extractors_.front()->CheckAgrees(**extractor).Wrap(entry.path));
     extractors_.push_back(std::move(extractor).value());

@@ -40,6 +40,7 @@ class Dataset {
   Status Add(const Job& job, const SourceConfig& source, const LakeEntry& entry, bool with_label,
              const std::vector<std::string>& extra_columns, const std::string& id_column);
 
+  SideFiles side_files_;
   std::vector<std::unique_ptr<LakeFile>> files_;
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors_;  // one per file; files of one schema share it
   std::vector<std::vector<std::string>> columns_;

@@ -7,6 +7,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include "batch/feature.h"
 #include "data_loader/formats/broken_rows.h"
 #include "data_loader/formats/lake_file.h"
 #include "proto/nearest_name.h"
@@ -65,6 +66,11 @@ void Keep(const std::vector<uint8_t>& dropped, size_t width, std::vector<T>* val
 
 Result<const arrow::Field*> FeatureExtractor::Find(const arrow::Schema& schema, const std::string& column,
                                                    const std::string& reader) {
+  if (derived_.Has(column)) {
+    return derived_.Add(column, schema, [&](const std::string& from) {
+      return Find(schema, from, fmt::format("{}: column {}", reader, column));
+    });
+  }
   std::vector<int> found = schema.GetAllFieldIndices(column);
   if (found.empty()) {
     return InvalidArgument(fmt::format("{}: expected a column '{}', found none of that name{}", reader, column,
@@ -79,17 +85,11 @@ Result<const arrow::Field*> FeatureExtractor::Find(const arrow::Schema& schema, 
 }
 
 Status FeatureExtractor::AddFeature(FeatureConfig feature, const arrow::Schema& schema) {
-  const bool text = IsText(schema);
   if (!feature.has_column()) feature.set_column(feature.name());
   WEIR_ASSIGN_OR_RETURN(const arrow::Field* field,
                         Find(schema, feature.column(), fmt::format("feature {}", feature.name())));
-  if (feature.has_numeric()) {
-    WEIR_ASSIGN_OR_RETURN(NumericColumn numeric, NumericColumn::Make(feature, *field->type(), text));
-    numeric_.push_back(std::move(numeric));
-    numeric_columns_.push_back(feature.column());
-    numeric_policies_.push_back(feature.on_bad_row());
-    return Status();
-  }
+  const bool text = IsText(schema, *field);
+  if (feature.has_numeric()) return AddNumeric(feature, *field->type(), text);
   const std::string& weight = feature.sparse().weight_column();
   const arrow::DataType* weight_type = nullptr;
   if (!weight.empty()) {
@@ -99,6 +99,8 @@ Status FeatureExtractor::AddFeature(FeatureConfig feature, const arrow::Schema& 
   }
   WEIR_ASSIGN_OR_RETURN(SparseColumn sparse, SparseColumn::Make(feature, *field->type(), text, weight_type));
   value_weight_columns_.push_back(weight);
+  cuts_.push_back(SequenceCut::Of(feature.sparse()));
+  JoinGroup(feature);
   sparse_.push_back(std::move(sparse));
   sparse_columns_.push_back(feature.column());
   sparse_policies_.push_back(feature.on_bad_row());
@@ -106,23 +108,25 @@ Status FeatureExtractor::AddFeature(FeatureConfig feature, const arrow::Schema& 
 }
 
 Result<std::unique_ptr<FeatureExtractor>> FeatureExtractor::Make(const Job& job, const arrow::Schema& schema,
-                                                                 bool with_label, const std::string& id_column) {
-  std::unique_ptr<FeatureExtractor> made(new FeatureExtractor());
+                                                                 bool with_label, const std::string& id_column,
+                                                                 SideFiles* files) {
+  std::unique_ptr<FeatureExtractor> made(new FeatureExtractor(job, files));
   const DataConfig& data = job.data();
-  const bool text = IsText(schema);
   made->row_policy_ = PolicyWithoutDefault(data.csv(), data);
+  made->derived_policy_ = data.on_bad_row();
+  made->group_policy_ = data.on_bad_row() == DataConfig::STOP ? DataConfig::STOP : DataConfig::SKIP;
   if (with_label) {
     const LabelConfig& label = data.label();
     made->all_positive_ = !label.has_column();
     if (label.has_column()) {
       WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, label.column(), "label"));
-      WEIR_ASSIGN_OR_RETURN(made->label_, LabelColumn::Make(label, *field->type(), text));
+      WEIR_ASSIGN_OR_RETURN(made->label_, LabelColumn::Make(label, *field->type(), IsText(schema, *field)));
       made->label_name_ = label.column();
       made->label_policy_ = PolicyWithoutDefault(label, data);
     }
     if (const std::string& weight = data.weight_column(); !weight.empty()) {
       WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, weight, "weight"));
-      WEIR_ASSIGN_OR_RETURN(made->weight_, WeightColumn::Make(weight, *field->type(), text));
+      WEIR_ASSIGN_OR_RETURN(made->weight_, WeightColumn::Make(weight, *field->type(), IsText(schema, *field)));
       made->weight_name_ = weight;
       made->weight_policy_ = data.has_on_bad_weight() ? data.on_bad_weight() : data.on_bad_row();
     }
@@ -140,12 +144,49 @@ Result<std::unique_ptr<FeatureExtractor>> FeatureExtractor::Make(const Job& job,
   return made;
 }
 
+// Before it is added to sparse_.
+void FeatureExtractor::JoinGroup(const FeatureConfig& feature) {
+  const std::string& name = feature.sparse().group();
+  if (!feature.sparse().has_group()) return;
+  auto group = std::find_if(groups_.begin(), groups_.end(), [&](const auto& other) { return other.name() == name; });
+  if (group == groups_.end()) group = groups_.insert(group, SequenceGroup(name));
+  group->Add(sparse_.size(), feature.column());
+}
+
+Status FeatureExtractor::AddNumeric(const FeatureConfig& feature, const arrow::DataType& type, bool text) {
+  NumericInput input;
+  input.column = feature.column();
+  input.offset = numeric_dim_;
+  if (feature.numeric().length() > 0) {
+    WEIR_ASSIGN_OR_RETURN(input.vector, VectorColumn::Make(feature, type, text));
+  } else {
+    WEIR_ASSIGN_OR_RETURN(input.number, NumericColumn::Make(feature, type, text));
+  }
+  input.policy = feature.on_bad_row();
+  numeric_.push_back(std::move(input));
+  numeric_dim_ += NumericColumnsOf(feature.numeric());
+  return Status();
+}
+
 Status FeatureExtractor::Extract(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
+  const size_t bad_before = bad->size();
+  WEIR_RETURN_IF_ERROR(FindBrokenRows(rows, out->num_samples, bad));
+  SetPolicy(row_policy_, bad_before, bad);
+  if (derived_.empty()) {
+    WEIR_RETURN_IF_ERROR(ExtractColumns(rows, out, bad));
+  } else {
+    const size_t found = bad->size();
+    WEIR_ASSIGN_OR_RETURN(const auto all, derived_.AppendTo(rows, out->num_samples, bad));
+    SetPolicy(derived_policy_, found, bad);
+    WEIR_RETURN_IF_ERROR(ExtractColumns(*all, out, bad));
+  }
+  if (bad->size() > bad_before) SortByRow(bad_before, bad);
+  return Status();
+}
+
+Status FeatureExtractor::ExtractColumns(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
   const int64_t n = rows.num_rows();
   const int64_t first = out->num_samples;
-  const size_t bad_before = bad->size();
-  WEIR_RETURN_IF_ERROR(FindBrokenRows(rows, first, bad));
-  SetPolicy(row_policy_, bad_before, bad);
   out->labels.resize(first + n, all_positive_ ? 1.0f : 0.0f);
   out->weights.resize(first + n, 1.0f);
   size_t found = bad->size();
@@ -167,20 +208,24 @@ Status FeatureExtractor::Extract(const arrow::RecordBatch& rows, Batch* out, std
     WEIR_RETURN_IF_ERROR(id_->Extract(*column, &out->ids, first, bad));
     SetPolicy(id_policy_, found, bad);
   }
+  found = bad->size();
+  for (const SequenceGroup& group : groups_) group.CheckLengths(first, out, bad);
+  SetPolicy(group_policy_, found, bad);
+  for (size_t f = 0; f < sparse_.size(); ++f) CutSamples(cuts_[f], first, &out->sparse[f]);
   out->num_samples = first + n;
-  if (bad->size() > bad_before) SortByRow(bad_before, bad);
   return Status();
 }
 
 Status FeatureExtractor::ExtractNumeric(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
   const int64_t first = out->num_samples;
-  const int64_t width = static_cast<int64_t>(numeric_.size());
-  out->numeric.resize((first + rows.num_rows()) * width);
-  for (int64_t f = 0; f < width; ++f) {
+  out->numeric.resize((first + rows.num_rows()) * numeric_dim_);
+  for (const NumericInput& input : numeric_) {
     const size_t found = bad->size();
-    WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, numeric_columns_[f]));
-    WEIR_RETURN_IF_ERROR(numeric_[f].Extract(*column, out->numeric.data() + first * width + f, width, first, bad));
-    SetPolicy(numeric_policies_[f], found, bad);
+    WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, input.column));
+    float* values = out->numeric.data() + first * numeric_dim_ + input.offset;
+    WEIR_RETURN_IF_ERROR(input.number ? input.number->Extract(*column, values, numeric_dim_, first, bad)
+                                      : input.vector->Extract(*column, values, numeric_dim_, first, bad));
+    SetPolicy(input.policy, found, bad);
   }
   return Status();
 }

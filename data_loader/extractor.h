@@ -15,7 +15,10 @@
 #include "data_loader/columns/id_column.h"
 #include "data_loader/columns/label_column.h"
 #include "data_loader/columns/numeric_column.h"
+#include "data_loader/columns/sequence_group.h"
 #include "data_loader/columns/sparse_column.h"
+#include "data_loader/columns/vector_column.h"
+#include "data_loader/transforms/derived_columns.h"
 #include "proto/job.pb.h"
 
 namespace weir {
@@ -24,10 +27,12 @@ namespace weir {
 class FeatureExtractor {
  public:
   // For a resolved job and columns as `schema` declares them (a LakeFile's, or any other). Without with_label neither
-  // label nor weight column is needed; labels are then 0 and weights 1. id_column: empty for none. InvalidArgument for
-  // a missing column (with the nearest names), a column that stands twice and a wrong type; the caller adds the file.
+  // label nor weight column is needed; labels are then 0 and weights 1. id_column: empty for none. files: what transforms
+  // read besides, shared by extractors; null for some of its own. InvalidArgument for a missing column (with the nearest
+  // names), a column that stands twice and a wrong type; the caller adds the file.
   static Result<std::unique_ptr<FeatureExtractor>> Make(const Job& job, const arrow::Schema& schema, bool with_label,
-                                                        const std::string& id_column = "");
+                                                        const std::string& id_column = "",
+                                                        SideFiles* files = nullptr);
 
   // The columns read, each once.
   const std::vector<std::string>& columns() const { return columns_; }
@@ -43,18 +48,34 @@ class FeatureExtractor {
 
  private:
   using Policy = DataConfig::BadRowPolicy;
+  // A numeric feature: a number or a vector.
+  struct NumericInput {
+    std::string column;
+    int64_t offset = 0;  // its first column in Batch.numeric
+    std::optional<NumericColumn> number;
+    std::optional<VectorColumn> vector;
+    Policy policy = DataConfig::SKIP;
+  };
 
-  FeatureExtractor() = default;
+  FeatureExtractor(const Job& job, SideFiles* files) : derived_(job, files) {}
   Status AddFeature(FeatureConfig feature, const arrow::Schema& schema);
   Status ExtractNumeric(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
   Status ExtractSparse(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
+  // A column of the file, or one made of them.
   Result<const arrow::Field*> Find(const arrow::Schema& schema, const std::string& column, const std::string& reader);
+  Status AddNumeric(const FeatureConfig& feature, const arrow::DataType& type, bool text);
+  void JoinGroup(const FeatureConfig& feature);
+  Status ExtractColumns(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
 
   std::vector<std::string> columns_;
-  std::vector<std::string> sparse_columns_, numeric_columns_;
+  std::vector<std::string> sparse_columns_;
   std::vector<std::string> value_weight_columns_;  // one per sparse feature, empty without
   std::vector<SparseColumn> sparse_;
-  std::vector<NumericColumn> numeric_;
+  std::vector<SequenceCut> cuts_;  // one per sparse feature
+  std::vector<NumericInput> numeric_;
+  int64_t numeric_dim_ = 0;  // columns of them all
+  std::vector<SequenceGroup> groups_;
+  DerivedColumns derived_;
   std::string label_name_, weight_name_;
   bool all_positive_ = false;  // without a label column
   std::optional<LabelColumn> label_;
@@ -63,8 +84,8 @@ class FeatureExtractor {
   std::optional<IdColumn> id_;
   // What becomes of the rows that are bad by a column.
   Policy row_policy_ = DataConfig::SKIP, label_policy_ = DataConfig::SKIP, weight_policy_ = DataConfig::SKIP,
-         id_policy_ = DataConfig::SKIP;
-  std::vector<Policy> sparse_policies_, numeric_policies_;
+         id_policy_ = DataConfig::SKIP, derived_policy_ = DataConfig::SKIP, group_policy_ = DataConfig::SKIP;
+  std::vector<Policy> sparse_policies_;
 };
 
 // An empty batch for the job's features.

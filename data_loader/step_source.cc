@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "batch/feature.h"
 #include "data_loader/plan.h"
 #include "data_loader/row_stream.h"
 
@@ -120,7 +121,7 @@ class ShuffledSource : public StepSource {
         block_rows_(BlockRows(options)),
         empty_(EmptyBatch(job)) {
     for (const FeatureConfig& feature : job.features()) {
-      num_numeric_ += feature.has_numeric();
+      if (feature.has_numeric()) num_numeric_ += NumericColumnsOf(feature.numeric());
       if (!feature.has_numeric()) sparse_names_.push_back(feature.has_column() ? feature.column() : feature.name());
     }
   }
@@ -348,7 +349,7 @@ class ShuffledSource : public StepSource {
   const GroupRows group_rows_;
   const int64_t block_rows_;  // decoded for a stream at a time: blocks of shuffle_rows, several if these are small
   const Batch empty_;
-  size_t num_numeric_ = 0;
+  size_t num_numeric_ = 0;                 // columns
   std::vector<std::string> sparse_names_;  // columns, by sparse feature
   int64_t epoch_ = 0;
   std::unique_ptr<TurnCursor> cursor_;

@@ -10,7 +10,8 @@
 
 namespace weir {
 
-// Reads and resolves the job in `path`. `errors` may be null; with it, callers add their own at the job's lines.
+// Reads, resolves and fits the job in `path` (data_loader/transforms/fit.h). `errors` may be null; with it, callers add
+// their own at the job's lines.
 Result<Job> ReadJobFile(FileSystem* file_system, const std::string& path, std::span<const std::string> overrides,
                         JobErrors* errors);
 

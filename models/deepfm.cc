@@ -14,7 +14,7 @@ namespace {
 class DeepFm : public Model {
  public:
   DeepFm(const Job& job, const FeatureSet& features, int dim)
-      : sparse_(features.num_vectors()), numeric_(static_cast<int64_t>(features.numeric.size())), dim_(dim) {
+      : sparse_(features.num_vectors()), numeric_(features.numeric_dim), dim_(dim) {
     const DeepFmConfig& config = job.model().deepfm();
     ParameterInit init(job.train().seed());
     if (numeric_ > 0) {
@@ -41,7 +41,7 @@ class DeepFm : public Model {
 
  private:
   const int64_t sparse_;   // vectors of the sparse features: one each, or one for each place of a sequence
-  const int64_t numeric_;  // features
+  const int64_t numeric_;  // columns
   const int64_t dim_;
   torch::Tensor numeric_weight_;   // [numeric]; undefined without numeric features
   torch::Tensor numeric_factors_;  // [numeric, dim - 1]; undefined without numeric features

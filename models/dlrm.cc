@@ -17,7 +17,7 @@ class Dlrm : public Model {
     ParameterInit init(job.train().seed());
     const bool has_bottom = !features.numeric.empty();
     if (has_bottom) {
-      MlpOptions options{.inputs = static_cast<int64_t>(features.numeric.size()),
+      MlpOptions options{.inputs = int64_t{features.numeric_dim},
                          .widths = {config.bottom().begin(), config.bottom().end()},
                          .relu_last = true,
                          .dropout = config.dropout()};

@@ -13,7 +13,7 @@ class LogisticRegression : public Model {
   LogisticRegression(const Job& job, const FeatureSet& features)
       : has_numeric_(!features.numeric.empty()), has_sparse_(!features.sparse.empty()) {
     ParameterInit init(job.train().seed());
-    const auto inputs = static_cast<int64_t>(features.numeric.size());
+    const auto inputs = int64_t{features.numeric_dim};
     if (has_numeric_) weight_ = register_parameter("weight", init.Uniform({1, inputs}, inputs));
     bias_ = register_parameter("bias", at::zeros({1}));
   }
@@ -27,7 +27,7 @@ class LogisticRegression : public Model {
  private:
   const bool has_numeric_;
   const bool has_sparse_;
-  torch::Tensor weight_;  // [1, numeric features]; undefined without them
+  torch::Tensor weight_;  // [1, columns of numeric]; undefined without them
   torch::Tensor bias_;    // [1]
 };
 

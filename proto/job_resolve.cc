@@ -118,16 +118,30 @@ std::vector<int> ExpandTables(Job* job, JobErrors* errors) {
   return origins;
 }
 
-void ExpandColumnNames(CsvConfig* csv, JobErrors* errors) {
+// A list of columns, some of them ranges.
+void ExpandNames(const std::string& path, google::protobuf::RepeatedPtrField<std::string>* list, JobErrors* errors) {
   google::protobuf::RepeatedPtrField<std::string> written;
-  written.Swap(csv->mutable_column_names());
+  written.Swap(list);
   for (int i = 0; i < written.size(); ++i) {
     const Result<std::vector<std::string>> names = ExpandRange(written[i]);
     if (!names.ok()) {
-      errors->Add(fmt::format("data.csv.column_names[{}]", i), names.status().message());
+      errors->Add(fmt::format("{}[{}]", path, i), names.status().message());
       continue;
     }
-    for (const std::string& name : *names) csv->add_column_names(name);
+    for (const std::string& name : *names) *list->Add() = name;
+  }
+}
+
+void ExpandColumns(Job* job, JobErrors* errors) {
+  if (job->data().has_csv()) {
+    ExpandNames("data.csv.column_names", job->mutable_data()->mutable_csv()->mutable_column_names(), errors);
+  }
+  for (int i = 0; i < job->columns_size(); ++i) {
+    ColumnConfig* column = job->mutable_columns(i);
+    ExpandNames(fmt::format("columns[{}].from", i), column->mutable_from(), errors);
+    if (!column->lookup().has_csv()) continue;
+    ExpandNames(fmt::format("columns[{}].lookup.csv.column_names", i),
+                column->mutable_lookup()->mutable_csv()->mutable_column_names(), errors);
   }
 }
 
@@ -189,7 +203,7 @@ JobOrigins ResolveJob(Job* job, JobErrors* errors) {
   JobOrigins origins;
   origins.features = ExpandFeatures(job, errors);
   origins.tables = ExpandTables(job, errors);
-  if (!job->data().csv().column_names().empty()) ExpandColumnNames(job->mutable_data()->mutable_csv(), errors);
+  ExpandColumns(job, errors);
   FillOptimizers(job);
   FillTables(job);
   return origins;

@@ -10,6 +10,7 @@
 #include "proto/nearest_name.h"
 #include "proto/sampling_rules.h"
 #include "proto/table_rules.h"
+#include "proto/transform_rules.h"
 
 namespace weir {
 namespace {
@@ -151,7 +152,7 @@ void CheckPooling(const SparseConfig& sparse, const std::string& path, JobErrors
 void CheckSparse(const SparseConfig& sparse, const std::string& path, JobErrors* errors) {
   CheckPooling(sparse, path, errors);
   const SparseConfig::ValueType type = sparse.type();
-  const bool buckets_numbers = !sparse.boundaries().empty();
+  const bool buckets_numbers = !sparse.boundaries().empty() || sparse.has_quantiles();
   for (int i = 1; i < sparse.boundaries_size(); ++i) {
     if (sparse.boundaries(i) > sparse.boundaries(i - 1)) continue;
     errors->Add(fmt::format("{}.boundaries[{}]", path, i), fmt::format("is {} after {}, expected ascending numbers",
@@ -271,6 +272,7 @@ void CheckMeaning(const Job& job, JobErrors* errors) {
   CheckData(job.data(), errors);
   CheckSampling(job, errors);
   CheckFeatures(job, errors);
+  CheckTransforms(job, errors);
   CheckTables(job, errors);
   if (job.has_model() && job.model().kind_case() == ModelConfig::KIND_NOT_SET) {
     errors->Add("model", "names no model: expected one of logistic_regression {}, deepfm {} or dlrm {}");

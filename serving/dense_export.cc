@@ -64,7 +64,7 @@ torch::Tensor Draw(int64_t samples, int64_t width, uint64_t seed) {
 }
 
 Inputs DrawInputs(const FeatureSet& features, int64_t samples) {
-  return {Draw(samples, static_cast<int64_t>(features.numeric.size()), 1), Draw(samples, features.pooled_dim, 2)};
+  return {Draw(samples, features.numeric_dim, 1), Draw(samples, features.pooled_dim, 2)};
 }
 
 std::string Trace(Model& model, const FeatureSet& features) {

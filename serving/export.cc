@@ -13,6 +13,7 @@
 #include "embeddings/table_set.h"
 #include "proto/export.pb.h"
 #include "proto/job_text.h"
+#include "proto/transform_versions.h"
 #include "serving/dense_export.h"
 #include "serving/row_export.h"
 
@@ -23,18 +24,25 @@ constexpr char kDenseFile[] = "dense.pt";
 
 constexpr char kReadme[] = R"(# An exported model
 
-- `dense.pt`: the dense net, TorchScript (`torch.jit.load`). It takes `numeric` [samples, numeric features] and `pooled`
+- `dense.pt`: the dense net, TorchScript (`torch.jit.load`). It takes `numeric` [samples, its columns] and `pooled`
   [samples, pooled_dim], both float32, and returns logits [samples]; a score is `torch.sigmoid(logits)`.
 - `rows-TABLE.parquet`: the rows of a table, `key` (uint64) and `vector` (a list of floats).
 - `export.json`: the order of the features in `numeric` and `pooled`, the tables, and the job with every transform.
 - `job.textproto`: the same job as text.
 
 To score a sample:
-1. Numeric features, in the order of `numeric`: a missing value becomes `default_value`; then clip, log (sign(x) ln(1+|x|)),
-   (x - mean) / stddev, as far as the feature's `numeric` section asks for them.
+1. Columns that the job makes of others (`columns` in the job, from the top): each by its transform, in the version of
+   `transforms` in `export.json`; Weir's docs/lake.md has their rules. Learned numbers and small vocabularies stand in the
+   job; larger vocabularies and files that are looked up are not part of the export: `file` says which they have to be. Numeric
+   features, in the order of `numeric` (`name[i]` is number i of a vector): a missing value becomes `default_value`; then clip,
+   log (sign(x) ln(1+|x|)), (x - mean) / stddev or (x - min) / (max - min), as far as the feature's `numeric` section asks
+   for them.
 2. Sparse features, in the order of `sparse`: each value becomes a key, XXH3_64(bytes, seed = XXH3_64(hash_space)), where an
    integer is its 8 little-endian bytes and a string its own; with `buckets` the key is taken modulo them; with
    `identity` the integer itself is the key. A missing value is `default_value` if there is one, else there is no key.
+   A number with `boundaries` is the count of those at or below it, then hashed as an integer. Of more than `max_values` (or
+   `max_length`) values the first ones stay, or the last with `keep: LAST`, in their order. With `group`, `default_value` stands for
+   each value that is missing inside a list, and a missing list is an empty one.
 3. Look up each key's vector in the feature's table (a key that is not there has the table's `missing_row`
    where there is one, else the initial vector: for a uniform initializer a draw from the table's `seed`, for a constant one
    the constant) and write to the columns [offset, offset + width) of `pooled`, by the feature's `pooling`:
@@ -78,7 +86,12 @@ ExportManifest DescribeInputs(const Manifest& manifest, const FeatureSet& featur
   description.set_step(manifest.step());
   *description.mutable_hash_rule() = manifest.hash_rule();
   description.set_dense_file(kDenseFile);
-  for (const NumericFeature& feature : features.numeric) description.add_numeric(feature.name);
+  for (const NumericFeature& feature : features.numeric) {
+    const bool is_vector = manifest.job().features(feature.config).numeric().length() > 0;
+    for (int i = 0; i < feature.columns; ++i) {
+      description.add_numeric(is_vector ? fmt::format("{}[{}]", feature.name, i) : feature.name);
+    }
+  }
   for (const SparseFeature& feature : features.sparse) {
     ExportedFeature* entry = description.add_sparse();
     entry->set_feature(feature.name);
@@ -92,6 +105,7 @@ ExportManifest DescribeInputs(const Manifest& manifest, const FeatureSet& featur
   }
   description.set_pooled_dim(features.pooled_dim);
   *description.mutable_job() = manifest.job();
+  *description.mutable_transforms() = RecordedTransforms(manifest.job());
   return description;
 }
 

@@ -50,7 +50,7 @@ Status Scorer::Score(Batch& batch, std::vector<float>* scores) {
   WEIR_RETURN_IF_ERROR(store_->Pull(step_ + 1, PullKind::kEvaluation, lookup_.pulls()));
   pooled_.resize(batch.num_samples * features_.pooled_dim);
   lookup_.Pool(pooled_.data());
-  const int64_t num_numeric = features_.numeric.size();
+  const int64_t num_numeric = features_.numeric_dim;
   try {
     torch::NoGradGuard no_grad;
     torch::Tensor logits = model_->Forward(

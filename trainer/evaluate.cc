@@ -21,7 +21,7 @@ Status Predict(const Worker& worker, int64_t step, Batch& batch, Lookup& lookup,
   lookup.Prepare(batch);
   WEIR_RETURN_IF_ERROR(worker.store->Pull(step + 1, PullKind::kEvaluation, lookup.pulls()));
   const int64_t pooled_dim = worker.features->pooled_dim;
-  const int64_t num_numeric = worker.features->numeric.size();
+  const int64_t num_numeric = worker.features->numeric_dim;
   pooled->resize(batch.num_samples * pooled_dim);
   lookup.Pool(pooled->data());
   try {

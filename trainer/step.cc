@@ -205,7 +205,7 @@ Result<torch::Tensor> TrainingStep::ForwardBackward(double total_weight) {
   if (samples == 0) return torch::zeros({0, pooled_dim});
 
   try {
-    torch::Tensor numeric = MatrixView(batch.numeric.data(), samples, worker_.features->numeric.size());
+    torch::Tensor numeric = MatrixView(batch.numeric.data(), samples, worker_.features->numeric_dim);
     torch::Tensor pooled = MatrixView(pooled_.data(), samples, pooled_dim).requires_grad_(true);
     ForwardContext context{.training = true,
                            .seed = worker_.job->train().seed(),

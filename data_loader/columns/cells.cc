@@ -159,6 +159,15 @@ Status ReadStrings(const arrow::Array& column, std::string_view* values, Cell* c
                                                                                            : WrongType(column);
 }
 
+const arrow::DataType& ElementType(const arrow::DataType& type) {
+  const arrow::DataType* element = &type;
+  if (arrow::is_list_like(element->id())) element = element->field(0)->type().get();
+  if (element->id() == arrow::Type::DICTIONARY) {
+    element = static_cast<const arrow::DictionaryType*>(element)->value_type().get();
+  }
+  return *element;
+}
+
 std::string CellText(const arrow::Array& column, int64_t i) {
   auto scalar = column.GetScalar(i);
   if (!scalar.ok()) return "?";

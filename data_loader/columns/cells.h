@@ -27,6 +27,9 @@ bool IsFloatingType(const arrow::DataType& type);
 // utf8 or binary, with 32- or 64-bit offsets.
 bool IsStringType(const arrow::DataType& type);
 
+// Of the single values: a list's elements, a dictionary's entries.
+const arrow::DataType& ElementType(const arrow::DataType& type);
+
 // [column.length()] each: column as doubles. The type is an integer, float32, float64, a boolean (0 or 1) or text to be
 // parsed; any other is Internal: types are checked when files are opened.
 Status ReadNumbers(const arrow::Array& column, double* values, Cell* cells);

@@ -38,6 +38,10 @@ Result<NumericColumn> NumericColumn::Make(const FeatureConfig& feature, const ar
   made.log_ = config.log();
   made.standardize_ = config.has_standard();
   made.standard_ = {config.standard().mean(), config.standard().stddev()};
+  if (config.has_min_max()) made.min_max_ = {config.min_max().min(), config.min_max().max()};
+  if (config.standard().has_stats_file() || config.min_max().has_stats_file()) {
+    return InvalidArgument(fmt::format("feature {}: its stats_file was not read: it was not fitted", feature.name()));
+  }
   return made;
 }
 
@@ -49,6 +53,7 @@ void NumericColumn::TransformAll(std::span<double> values) const {
   if (clip_.low > -kInfinity || clip_.high < kInfinity) all(clip_);
   if (log_) all(LogTransform());
   if (standardize_) all(standard_);
+  if (min_max_) all(*min_max_);
 }
 
 Status NumericColumn::Extract(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,

@@ -1,8 +1,9 @@
 // NumericColumn: one numeric feature, from an Arrow column to floats. Transforms apply in the order default, clip, log,
-// standard.
+// standard or min-max.
 #pragma once
 
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +36,13 @@ struct StandardTransform {
   double operator()(double x) const { return (x - mean) / stddev; }
 };
 
+// x -> (x - min) / (max - min).
+struct MinMaxTransform {
+  double min = 0;
+  double max = 1;
+  double operator()(double x) const { return (x - min) / (max - min); }
+};
+
 // Immutable; thread-safe.
 class NumericColumn {
  public:
@@ -59,6 +67,7 @@ class NumericColumn {
   bool log_ = false;
   bool standardize_ = false;
   StandardTransform standard_;
+  std::optional<MinMaxTransform> min_max_;
 };
 
 }  // namespace weir

@@ -13,16 +13,6 @@
 namespace weir {
 namespace {
 
-// The type of the values: of a list's elements, of a dictionary's entries.
-const arrow::DataType& ValueType(const arrow::DataType& type) {
-  const arrow::DataType* value = &type;
-  if (arrow::is_list_like(value->id())) value = value->field(0)->type().get();
-  if (value->id() == arrow::Type::DICTIONARY) {
-    value = static_cast<const arrow::DictionaryType*>(value)->value_type().get();
-  }
-  return *value;
-}
-
 // What the feature wants of text, where there are no types.
 SparseColumn::Kind KindOfText(const SparseConfig& config) {
   if (config.boundaries_size() > 0) return SparseColumn::Kind::kFloating;
@@ -79,7 +69,7 @@ uint64_t SparseColumn::Bucketize(double x, const std::vector<double>& boundaries
 Result<SparseColumn> SparseColumn::Make(const FeatureConfig& feature, const arrow::DataType& type, bool text,
                                         const arrow::DataType* weight_type) {
   const SparseConfig& config = feature.sparse();
-  const arrow::DataType& values = ValueType(type);
+  const arrow::DataType& values = ElementType(type);
   std::string place = fmt::format("feature {}: column {}", feature.name(), feature.column());
   // A resolved job names the hash space; the defaults are job.proto's.
   const std::string& space = config.has_hash_space() ? config.hash_space()
@@ -91,6 +81,7 @@ Result<SparseColumn> SparseColumn::Make(const FeatureConfig& feature, const arro
   made.text_ = text;
   made.boundaries_.assign(config.boundaries().begin(), config.boundaries().end());
   made.split_ = config.split();
+  made.in_group_ = config.has_group();
   if (!std::is_sorted(made.boundaries_.begin(), made.boundaries_.end())) {
     return InvalidArgument(fmt::format("{}: expected ascending boundaries", place));
   }
@@ -107,6 +98,13 @@ Result<SparseColumn> SparseColumn::Make(const FeatureConfig& feature, const arro
           fmt::format("{}: a sparse feature expects {}, found {}", place, Expected(config), type.ToString()));
     }
     made.kind_ = !made.boundaries_.empty() ? Kind::kFloating : IsStringType(values) ? Kind::kString : Kind::kInteger;
+  }
+  if (config.has_quantiles()) {
+    return InvalidArgument(fmt::format("{}: the stats_file of its quantiles was not read: it was not fitted", place));
+  }
+  if (made.in_group_ && made.split_.empty() && !arrow::is_list_like(type.id())) {
+    return InvalidArgument(fmt::format("{}: group {}: expected lists, or strings and split, found {}", place,
+                                       config.group(), type.ToString()));
   }
   bool floating_dictionary = made.kind_ == Kind::kFloating && type.id() == arrow::Type::DICTIONARY;
   bool split_elsewhere = !made.split_.empty() && !IsStringType(type);
@@ -185,7 +183,7 @@ Status SparseColumn::KeysOfDictionary(const arrow::DictionaryArray& values, uint
 }
 
 void SparseColumn::AppendDefault(Jagged* out) const {
-  if (!default_key_) return;
+  if (!default_key_ || in_group_) return;
   out->values.push_back(*default_key_);
   if (weights_) out->weights.push_back(1.0f);
 }
@@ -250,6 +248,11 @@ Status SparseColumn::ExtractSplit(const arrow::Array& column, Jagged* out, int64
     if (cells[i] == Cell::kMissing) AppendDefault(out);
     const size_t before = out->values.size();
     ForEachPart(cells[i] == Cell::kMissing ? std::string_view() : strings[i], split_, [&](std::string_view part) {
+      if (part.empty() && in_group_) {
+        const bool has_default = AppendDefaultInside(column, i, out, first_row, bad);
+        if (!has_default) out->values.resize(before);
+        return has_default;
+      }
       if (part.empty()) return true;
       auto key = OfText(part);
       if (key.ok()) {
@@ -281,6 +284,10 @@ Status SparseColumn::ExtractLists(const arrow::Array& column, Jagged* out, int64
     } else {
       for (int64_t j = bounds[i]; j < bounds[i + 1]; ++j) {
         if (cells[j] == Cell::kValue) out->values.push_back(keys[j]);
+        if (cells[j] == Cell::kMissing && in_group_ && !AppendDefaultInside(column, i, out, first_row, bad)) {
+          out->values.resize(before);
+          break;
+        }
         if (cells[j] == Cell::kBad) {
           MarkBad(column, i, first_row, bad);
           out->values.resize(before);
@@ -292,6 +299,16 @@ Status SparseColumn::ExtractLists(const arrow::Array& column, Jagged* out, int64
     out->EndSample();
   }
   return Status();
+}
+
+bool SparseColumn::AppendDefaultInside(const arrow::Array& column, int64_t i, Jagged* out, int64_t first_row,
+                                       std::vector<BadRow>* bad) const {
+  if (default_key_) {
+    out->values.push_back(*default_key_);
+  } else {
+    bad->push_back({first_row + i, column_, "has a missing value inside its sequence", CellText(column, i)});
+  }
+  return default_key_.has_value();
 }
 
 Status SparseColumn::ReadValues(const arrow::Array& column, Values* out) const {

@@ -45,4 +45,13 @@ std::shared_ptr<arrow::Schema> AsText(const std::shared_ptr<arrow::Schema>& sche
   return schema->WithMetadata(arrow::key_value_metadata({kTextMark}, {"1"}));
 }
 
+bool IsText(const arrow::Schema& schema, const arrow::Field& field) {
+  if (field.metadata() == nullptr || !field.metadata()->Contains(kTextMark)) return IsText(schema);
+  return field.metadata()->Get(kTextMark).ValueOr("") == "1";
+}
+
+std::shared_ptr<arrow::Field> AsText(const std::shared_ptr<arrow::Field>& field, bool text) {
+  return field->WithMetadata(arrow::key_value_metadata({kTextMark}, {text ? "1" : "0"}));
+}
+
 }  // namespace weir

@@ -71,5 +71,8 @@ class LakeFile {
 bool IsText(const arrow::Schema& schema);
 // `schema` marked as text.
 std::shared_ptr<arrow::Schema> AsText(const std::shared_ptr<arrow::Schema>& schema);
+// The same of one column, which may be marked otherwise than its schema.
+bool IsText(const arrow::Schema& schema, const arrow::Field& field);
+std::shared_ptr<arrow::Field> AsText(const std::shared_ptr<arrow::Field>& field, bool text);
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <glog/logging.h>
 
+#include "batch/feature.h"
 #include "data_loader/columns/cells.h"
 #include "data_loader/extractor.h"
 #include "data_loader/reader.h"
@@ -22,11 +23,13 @@ std::vector<ItemFeature> FindFeatures(const Job& job, const std::vector<std::str
   ItemFeature sparse{.sparse = true}, numeric{.sparse = false};
   for (const FeatureConfig& feature : job.features()) {
     ItemFeature& next = feature.has_numeric() ? numeric : sparse;
-    if (std::find(names.begin(), names.end(), feature.name()) != names.end()) {
+    const bool of_item = std::find(names.begin(), names.end(), feature.name()) != names.end();
+    const int columns = feature.has_numeric() ? NumericColumnsOf(feature.numeric()) : 1;
+    for (int i = 0; i < columns; ++i, ++next.in_batch) {
+      if (!of_item) continue;
       features.push_back(next);
       ++next.in_pool;
     }
-    ++next.in_batch;
   }
   return features;
 }

@@ -63,6 +63,24 @@ TEST(FeatureSet, LaysPooledVectorsSideBySide) {
   EXPECT_EQ(set->pooled_dim, 16);
   ASSERT_EQ(set->numeric.size(), 1u);
   EXPECT_EQ(set->numeric[0].config, 1);
+  EXPECT_EQ(set->numeric_dim, 1);
+}
+
+TEST(FeatureSet, AVectorHasAColumnForEachNumber) {
+  Job job = TwoTables();
+  for (const int length : {0, 5, 1}) {
+    FeatureConfig* feature = job.add_features();
+    feature->set_name(std::string(1, static_cast<char>('a' + length)));
+    feature->mutable_numeric()->set_length(length);
+  }
+  const Result<FeatureSet> set = FeatureSet::FromJob(job);
+  ASSERT_TRUE(set.ok());
+  ASSERT_EQ(set->numeric.size(), 3u);
+  EXPECT_EQ(set->numeric[1].offset, 1);
+  EXPECT_EQ(set->numeric[1].columns, 5);
+  EXPECT_EQ(set->numeric[2].offset, 6);
+  EXPECT_EQ(set->numeric[2].columns, 1);
+  EXPECT_EQ(set->numeric_dim, 7);
 }
 
 TEST(FeatureSet, ASequenceHasAVectorForEachPlace) {

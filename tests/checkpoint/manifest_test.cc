@@ -93,6 +93,40 @@ TEST(Manifest, RefusesAnotherHashRule) {
   EXPECT_EQ(ParseChanged([](Manifest* m) { m->clear_hash_rule(); }).code(), StatusCode::kFailedPrecondition);
 }
 
+void AddTransform(const std::string& name, int version, Manifest* manifest) {
+  TransformVersion* transform = manifest->add_transforms();
+  transform->set_name(name);
+  transform->set_version(version);
+}
+
+TEST(Manifest, RefusesAnotherVersionOfATransform) {
+  const auto with_transforms = [](Manifest* manifest) {
+    manifest->mutable_job()->add_features()->mutable_numeric()->set_log(true);
+    ColumnConfig* column = manifest->mutable_job()->add_columns();
+    column->mutable_time()->set_part(TimeConfig::DAY);
+  };
+  // Written before versions were recorded: all were 1.
+  EXPECT_TRUE(ParseChanged(with_transforms).ok());
+  EXPECT_TRUE(ParseChanged([&](Manifest* m) {
+                with_transforms(m);
+                AddTransform("numeric.log", 1, m);
+                AddTransform("columns.time", 1, m);
+              }).ok());
+  for (const char* name : {"numeric.log", "columns.time"}) {
+    const Status status = ParseChanged([&](Manifest* m) {
+      with_transforms(m);
+      AddTransform(name, 2, m);
+    });
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+    EXPECT_THAT(status.message(), HasSubstr(fmt::format("expected transform {} of version 1, found version 2", name)));
+  }
+  // One that only a later version of Weir has.
+  const Status status = ParseChanged([&](Manifest* m) { AddTransform("columns.embed", 1, m); });
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(),
+              HasSubstr("transform columns.embed of no version, as its job has none, found version 1"));
+}
+
 TEST(Manifest, RefusesAnotherFormatVersion) {
   Status status = ParseChanged([](Manifest* m) { m->set_format_version(2); });
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);

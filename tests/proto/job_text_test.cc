@@ -199,6 +199,77 @@ TEST(ReadJob, PoolingsHaveWhatTheyNeedAndNothingElse) {
               HasSubstr("sparse.max_length is for pooling NONE only, but pooling is MAX"));
 }
 
+TEST(ReadJob, SequencesAreCutAlikeInAGroup) {
+  auto error_of = [](const std::string& sparse) { return ErrorOf(With("sparse {}", "sparse { " + sparse + " }")); };
+  EXPECT_EQ(error_of("max_values: 3 keep: LAST"), "no error");
+  EXPECT_EQ(error_of("pooling: NONE max_length: 3 keep: LAST"), "no error");
+  EXPECT_THAT(error_of("keep: LAST"), HasSubstr("features[0].sparse.keep is LAST: expected max_values"));
+  EXPECT_THAT(error_of("pooling: NONE max_length: 3 max_values: 3"), HasSubstr("expected max_length alone"));
+  EXPECT_THAT(error_of("pooling: WEIGHTED_SUM weight_column: \"w\" group: \"g\""),
+              HasSubstr("group does not go with weight_column"));
+  EXPECT_THAT(error_of("group: \"g\""), HasSubstr("sparse.group \"g\" has this feature alone, expected several"));
+  auto group_error = [](const std::string& first, const std::string& second) {
+    return ErrorOf(With("name: \"user\" sparse {}",
+                        "name: \"user\" sparse { group: \"g\" " + first +
+                            " } }\nfeatures { name: \"b\" sparse { table: \"user\" group: \"g\" " + second + " }"));
+  };
+  EXPECT_EQ(group_error("max_values: 4", "max_values: 4"), "no error");
+  EXPECT_EQ(group_error("max_values: 4", "pooling: NONE max_length: 4"), "no error");
+  EXPECT_THAT(group_error("max_values: 4", "max_values: 5"),
+              HasSubstr("expected the same values to stay as of feature \"user\" (FIRST 4), found FIRST 5"));
+}
+
+TEST(ReadJob, ColumnsMadeOfOthersAreChecked) {
+  auto error_of = [](const std::string& columns, const std::string& column = "h") {
+    return ErrorOf(With("sparse {}", "column: \"" + column + "\" sparse {}") + columns);
+  };
+  EXPECT_EQ(error_of("columns { name: \"h\" from: \"ts\" time {} }"), "no error");
+  EXPECT_EQ(
+      error_of("columns { name: \"a\" from: \"ts\" time {} } columns { name: \"h\" from: [\"a\", \"u\"] cross {} }"),
+      "no error");
+  EXPECT_EQ(error_of("columns { name: \"h\" from: \"C[1-8]\" cross {} }"), "no error");
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"C[1-9]\" cross {} }"),
+              HasSubstr("columns[0].from names 9 columns, expected 2 to 8"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"a\" lag {} }"),
+              HasSubstr("columns[0].from names 1 columns, expected 2"));
+  EXPECT_THAT(error_of("columns { name: \"h\" time {} }"), HasSubstr("columns[0].from is required"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"ts\" }"),
+              HasSubstr("column \"h\" has no transform: expected time"));
+  EXPECT_THAT(error_of("columns { name: \"hour\" from: \"ts\" time {} }", "hours"),
+              HasSubstr("column \"hour\" is read by no feature, label or weight (did you mean \"hours\"?)"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"h\" time {} }"), HasSubstr("\"h\" does not stand above"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"b\" time {} } columns { name: \"b\" from: \"ts\" time {} }"),
+              HasSubstr("columns[0].from[0] \"b\" does not stand above"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"t\" time {} } columns { name: \"h\" from: \"ts\" time {} }"),
+              HasSubstr("columns[1].name \"h\" names another column already"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"t\" vocabulary {} }"), HasSubstr("neither a path nor values"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"t\" vocabulary { values: [\"a\", \"a\"] } }"),
+              HasSubstr("columns[0].vocabulary.values[1] is \"a\", a second time"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"t\" bucketize {} }"),
+              HasSubstr("neither boundaries nor quantiles"));
+  EXPECT_THAT(error_of("columns { name: \"h\" from: \"t\" bucketize { boundaries: [2, 1] } }"),
+              HasSubstr("is 1 after 2, expected ascending numbers"));
+  EXPECT_THAT(
+      error_of("columns { name: \"h\" from: \"t\" lookup { uri: \"i\" key: \"k\" value: \"v\" memory: \"much\" } }"),
+      HasSubstr("columns[0].lookup.memory"));
+}
+
+TEST(ReadJob, NumbersOfTransformsAreGivenOrLearned) {
+  auto error_of = [](const std::string& numeric) { return ErrorOf(With("log: true", numeric)); };
+  EXPECT_EQ(error_of("min_max { min: -1 max: 3 }"), "no error");
+  EXPECT_EQ(error_of("length: 3 split: \";\" standard { stats_file: \"s.json\" }"), "no error");
+  EXPECT_THAT(error_of("min_max { min: 1 }"), HasSubstr("min_max.max is 1, expected more than min 1"));
+  EXPECT_THAT(error_of("min_max {} standard {}"), HasSubstr("is there and standard too"));
+  EXPECT_THAT(error_of("standard { mean: 1 stats_file: \"s.json\" }"), HasSubstr("standard.stats_file is there, and"));
+  EXPECT_THAT(error_of("split: \";\""), HasSubstr("numeric.split is for vectors: expected length"));
+  EXPECT_THAT(ErrorOf(With("sparse {}", "sparse { boundaries: 1 quantiles { buckets: 4 stats_file: \"s\" } }")),
+              HasSubstr("sparse.quantiles are there and boundaries too"));
+  EXPECT_THAT(ErrorOf(With("sparse {}", "sparse { quantiles { buckets: 1 stats_file: \"s\" } }")),
+              HasSubstr("sparse.quantiles.buckets is 1 buckets, expected at least 2"));
+  EXPECT_EQ(ErrorOf(With("sparse {}", "sparse { type: FLOATING quantiles { buckets: 4 stats_file: \"s\" } }")),
+            "no error");
+}
+
 TEST(ReadJob, RangesOfWeightColumnsGoAlong) {
   const Result<Job> job =
       Read(With("name: \"user\" sparse {}",

@@ -105,7 +105,7 @@ def sparse_values(feature, column, weights):
     for value, weight in zip(column.to_pylist(), weights.to_pylist() if weights else [None] * len(column)):
         if value is None:
             single = isinstance(weight, (int, float))
-            yield [] if default is None else [(default, weight if single else 1.0)]
+            yield [] if default is None or "group" in config else [(default, weight if single else 1.0)]
             continue
         if "split" in config:
             values = [part or None for part in parts(value, config["split"])]
@@ -113,7 +113,52 @@ def sparse_values(feature, column, weights):
             values = value if isinstance(value, list) else [value]
         row_weights = weights_of(weight, config) if weights else [1.0] * len(values)
         assert len(values) == len(row_weights), (value, weight)
-        yield [(v, w) for v, w in zip(values, row_weights) if v is not None]
+        if "group" in config and default is not None:
+            values = [default if v is None else v for v in values]
+        found = [(v, w) for v, w in zip(values, row_weights) if v is not None]
+        stay = int(config.get("max_values", 0)) or int(config.get("max_length", 0)) or len(found)
+        yield found[len(found) - stay :] if config.get("keep") == "LAST" and len(found) > stay else found[:stay]
+
+
+def hash_of(value):
+    data = value.encode() if isinstance(value, str) else struct.pack("<Q", value & MASK)
+    return xxhash.xxh3_64_intdigest(data, seed=xxhash.xxh3_64_intdigest(b""))
+
+
+def crossed(row):
+    """One value of each column, none of them a list."""
+    if any(value is None for value in row):
+        return None
+    return xxhash.xxh3_64_intdigest(b"".join(struct.pack("<Q", hash_of(value)) for value in row))
+
+
+def derived(config, inputs):
+    """A column that is made of others; lists go element by element."""
+    if "cross" in config:
+        return pa.array([crossed(row) for row in zip(*inputs)], pa.uint64())
+    if "lag" in config:
+        lags = [None if a is None or b is None else b - a for a, b in zip(*inputs)]
+        return pa.array(lags, pa.float64())
+    if "time" in config:
+        assert config["time"].get("part", "HOUR") == "HOUR"
+        single = lambda v: v % 86400 // 3600
+    elif "vocabulary" in config:
+        single = config["vocabulary"]["values"].index
+    elif "bucketize" in config:
+        single = lambda v: int(np.searchsorted(config["bucketize"]["boundaries"], v, side="right"))
+    else:
+        lookup = config["lookup"]
+        side = pq.read_table(lookup["uri"])
+        single = dict(zip(side[lookup["key"]].to_pylist(), side[lookup["value"]].to_pylist())).get
+    each = lambda v: None if v is None else [each(e) for e in v] if isinstance(v, list) else single(v)
+    return pa.array([each(value) for value in inputs[0]])
+
+
+def with_columns(job, data):
+    for config in job.get("columns", []):
+        column = derived(config, [data[name].to_pylist() for name in config["from"]])
+        data = data.append_column(config["name"], column)
+    return data
 
 
 def pool(entry, rows, weights):
@@ -133,12 +178,18 @@ def pool(entry, rows, weights):
 
 def numeric_values(feature, column):
     config = feature["numeric"]
+    if int(config.get("length", 0)):
+        length = int(config["length"])
+        column = pa.array([x for v in column.to_pylist() for x in (v if v is not None else [None] * length)], pa.float64())
     x = np.array([config.get("default_value", 0) if v is None else v for v in column.to_pylist()], dtype=np.float64)
     x = np.clip(x, config.get("clip_min", -np.inf), config.get("clip_max", np.inf))
     if config.get("log", False):
         x = np.copysign(np.log1p(np.abs(x)), x)
     if "standard" in config:
         x = (x - config["standard"].get("mean", 0)) / config["standard"].get("stddev", 1)
+    if "min_max" in config:
+        low = config["min_max"].get("min", 0)
+        x = (x - low) / (config["min_max"].get("max", 1) - low)
     return x.astype(np.float32)
 
 
@@ -154,9 +205,12 @@ class ExportedModel:
 
     def inputs(self, data):
         numeric = np.zeros((data.num_rows, len(self.manifest.get("numeric", []))), dtype=np.float32)
+        data = with_columns(self.manifest["job"], data)
         for i, name in enumerate(self.manifest.get("numeric", [])):
+            name, _, place = name.partition("[")
             feature = self.features[name]
-            numeric[:, i] = numeric_values(feature, data[feature.get("column", name)])
+            values = numeric_values(feature, data[feature.get("column", name)])
+            numeric[:, i] = values.reshape(data.num_rows, -1)[:, int(place[:-1]) if place else 0]
         pooled = np.zeros((data.num_rows, self.manifest["pooled_dim"]), dtype=np.float32)
         for entry in self.manifest.get("sparse", []):
             feature, table = self.features[entry["feature"]], self.tables[entry["table"]]

@@ -1,0 +1,77 @@
+#include "data_loader/transforms/derived_columns.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <fmt/format.h>
+
+#include "data_loader/formats/lake_file.h"
+#include "data_loader/lake/arrow_status.h"
+
+namespace weir {
+
+DerivedColumns::DerivedColumns(const Job& job, SideFiles* files)
+    : configs_(job.columns().begin(), job.columns().end()), files_(files) {
+  for (size_t i = 0; i < configs_.size(); ++i) places_.emplace(configs_[i].name(), static_cast<int>(i));
+  if (files_ == nullptr) own_files_ = std::make_unique<SideFiles>();
+  if (files_ == nullptr) files_ = own_files_.get();
+}
+
+Result<const arrow::Field*> DerivedColumns::Add(const std::string& name, const arrow::Schema& schema,
+                                                const FindColumn& find) {
+  return AddAt(places_.at(name), schema, find);
+}
+
+Result<const arrow::Field*> DerivedColumns::AddAt(int place, const arrow::Schema& schema, const FindColumn& find) {
+  const ColumnConfig& config = configs_[place];
+  if (const auto added = added_at_.find(config.name()); added != added_at_.end()) {
+    return added_[added->second].field.get();
+  }
+  if (schema.GetFieldIndex(config.name()) >= 0 || schema.GetAllFieldIndices(config.name()).size() > 1) {
+    return InvalidArgument(
+        fmt::format("column {}: the file has a column of that name already: expected another name "
+                    "for the one that is made",
+                    config.name()));
+  }
+  TransformSource source{config, {}, files_};
+  for (const std::string& from : config.from()) {
+    const auto above = places_.find(from);
+    const bool is_made = above != places_.end();
+    if (is_made && above->second >= place) {
+      return InvalidArgument(fmt::format("column {}: from: {} does not stand above it", config.name(), from));
+    }
+    WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, is_made ? AddAt(above->second, schema, find) : find(from));
+    source.types.push_back({field->type(), IsText(schema, *field)});
+  }
+  WEIR_ASSIGN_OR_RETURN(auto transform, MakeTransform(source));
+  const ColumnType& type = transform->type();
+  Column column{AsText(arrow::field(config.name(), type.type), type.text),
+                {config.from().begin(), config.from().end()},
+                std::move(transform)};
+  added_at_[config.name()] = static_cast<int>(added_.size());
+  added_.push_back(std::move(column));
+  return added_.back().field.get();
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> DerivedColumns::AppendTo(const arrow::RecordBatch& rows, int64_t first_row,
+                                                                     std::vector<BadRow>* bad) const {
+  arrow::FieldVector fields = rows.schema()->fields();
+  arrow::ArrayVector arrays = rows.columns();
+  ArrayList made;
+  for (const Column& column : added_) {
+    ArrayList inputs;
+    for (const std::string& name : column.from) {
+      const auto found = added_at_.find(name);
+      inputs.push_back(found != added_at_.end() ? made[found->second] : rows.GetColumnByName(name));
+      if (inputs.back() == nullptr) return Internal(fmt::format("column {} was not read", name));
+    }
+    auto array = column.transform->Apply(inputs, {first_row, bad});
+    if (!array.ok()) return array.status().Wrap(fmt::format("column {}", column.field->name()));
+    made.push_back(*array);
+    fields.push_back(column.field);
+    arrays.push_back(std::move(array).value());
+  }
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields), rows.schema()->metadata()), rows.num_rows(),
+                                  std::move(arrays));
+}
+
+}  // namespace weir

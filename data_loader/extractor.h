@@ -27,12 +27,11 @@ namespace weir {
 class FeatureExtractor {
  public:
   // For a resolved job and columns as `schema` declares them (a LakeFile's, or any other). Without with_label neither
-  // label nor weight column is needed; labels are then 0 and weights 1. id_column: empty for none. files: what transforms
-  // read besides, shared by extractors; null for some of its own. InvalidArgument for a missing column (with the nearest
-  // names), a column that stands twice and a wrong type; the caller adds the file.
+  // label nor weight column is needed; labels are then 0 and weights 1. id_column: empty for none. files: what
+  // transforms read besides, shared by extractors; null for some of its own. InvalidArgument for a missing column (with
+  // the nearest names), a column that stands twice and a wrong type; the caller adds the file.
   static Result<std::unique_ptr<FeatureExtractor>> Make(const Job& job, const arrow::Schema& schema, bool with_label,
-                                                        const std::string& id_column = "",
-                                                        SideFiles* files = nullptr);
+                                                        const std::string& id_column = "", SideFiles* files = nullptr);
 
   // The columns read, each once.
   const std::vector<std::string>& columns() const { return columns_; }

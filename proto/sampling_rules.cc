@@ -117,6 +117,11 @@ void CheckSampling(const Job& job, JobErrors* errors) {
   CheckLabel(job.data(), errors);
   CheckSource(job, job.data().train(), "data.train", errors);
   CheckSource(job, job.data().eval(), "data.eval", errors);
+  if (job.data().has_ledger() && job.data().train().has_sampling()) {
+    errors->Add("data.ledger",
+                "does not go with data.train.sampling: a ledger accounts for the rows of the lake, all of "
+                "which are trained or skipped as bad");
+  }
   if (job.data().eval().sampling().has_keep_negatives()) {
     errors->Add("data.eval.sampling.keep_negatives",
                 "is for data.train: an evaluation on fewer negatives would not see what the model is corrected for");

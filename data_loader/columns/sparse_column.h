@@ -80,12 +80,12 @@ class SparseColumn {
   Status ReadValues(const arrow::Array& column, Values* out) const;
   // Appends the keys and weights of row i, as far as there is no fault.
   RowFault AppendWeighted(const Values& values, const ValueWeights& weights, int64_t i, Jagged* out) const;
-  // The default, if there is one: of what is missing as a whole or bad. Not in a group, where one value would be another
-  // length.
+  // The default, if there is one: of what is missing as a whole or bad. Not in a group, where one value would be
+  // another length.
   void AppendDefault(Jagged* out) const;
   // Of a group: a value that is missing inside row i has the default. False, and the row in *bad, without one.
   bool AppendDefaultInside(const arrow::Array& column, int64_t i, Jagged* out, int64_t first_row,
-                            std::vector<BadRow>* bad) const;
+                           std::vector<BadRow>* bad) const;
   void MarkBad(const arrow::Array& column, int64_t i, int64_t first_row, std::vector<BadRow>* bad) const;
 
   KeyRule rule_;

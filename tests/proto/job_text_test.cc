@@ -140,6 +140,8 @@ TEST(ReadJob, SamplingIsHeldAgainstTheFeatures) {
               HasSubstr("hard_items.by names \"user\", expected a sparse feature that is none of the item's"));
   EXPECT_THAT(ErrorOf(kSmall, {"data.eval.uri=b", "data.eval.sampling.keep_negatives=0.5"}),
               HasSubstr("data.eval.sampling.keep_negatives is for data.train"));
+  EXPECT_THAT(ErrorOf(kSmall, {"data.ledger.column=id", "data.train.sampling.keep_negatives=0.5"}),
+              HasSubstr("data.ledger does not go with data.train.sampling"));
   EXPECT_THAT(ErrorOf(kSmall, {"data.train.sampling.keep_negatives=0"}), HasSubstr("expected more than 0"));
   EXPECT_THAT(ErrorOf(kSmall, {"data.train.next_item.column=items", "data.train.next_item.aligned=items"}),
               HasSubstr("next_item.aligned[0] is the list column itself"));

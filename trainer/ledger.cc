@@ -58,7 +58,12 @@ Status Truncate(const std::string& path, uint64_t bytes) {
 // Rank 0's part of Open.
 Status CutBack(FileSystem* file_system, const std::string& folder, const TrainingState& training) {
   std::map<std::string, uint64_t> committed;
-  for (const LedgerFile& file : training.ledger()) committed[file.name()] = file.bytes();
+  for (const LedgerFile& file : training.ledger()) {
+    if (!file.name().starts_with(kPrefix) || file.name().find('/') != std::string::npos) {
+      return DataLoss(fmt::format("expected the name of a ledger file in the manifest, found '{}'", file.name()));
+    }
+    committed[file.name()] = file.bytes();
+  }
   WEIR_RETURN_IF_ERROR(file_system->CreateFolders(folder));
   for (const auto& [name, bytes] : committed) {
     const std::string path = JoinPath(folder, name);

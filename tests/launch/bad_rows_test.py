@@ -77,7 +77,8 @@ class BadRows(unittest.TestCase):
         for ranks in (0, 3):
             done = self.weir("train", f"out{ranks}", "data.max_bad_rows=47", ranks=ranks)
             self.assertNotEqual(done.returncode, 0)
-            self.assertRegex(done.stderr, r"InvalidArgument.*\.csv: row \d+: .*48 bad rows, and data.max_bad_rows is 47")
+            self.assertRegex(done.stderr,
+                             r"InvalidArgument.*\.csv: row \d+: .*48 bad rows, and data.max_bad_rows is 47")
             written = lines(self.space.path(f"out{ranks}/bad_rows.jsonl"))
             self.assertEqual(sum(c["rows"] for c in written if c["kind"] == "count"), 48)
 
@@ -99,8 +100,8 @@ class BadRows(unittest.TestCase):
         scores = pq.read_table(scored)
         self.assertEqual(scores.num_rows, 2 * ROWS)
         self.assertEqual(scores["score"].null_count, 8, "only the rows that are broken as a whole")
-        done = runs.weir("predict", skipped["checkpoint"], "--out", self.space.path("skipped.parquet"), "--columns", "id",
-                         f"data.eval.uri={self.data}")
+        done = runs.weir("predict", skipped["checkpoint"], "--out", self.space.path("skipped.parquet"), "--columns",
+                         "id", f"data.eval.uri={self.data}")
         self.assertEqual(pq.read_table(self.space.path("skipped.parquet"))["score"].null_count, 48)
         done = runs.weir("predict", checkpoint, "--out", self.space.path("none.parquet"), "--columns", "id",
                          f"data.eval.uri={self.data}", "data.csv.on_bad_row=STOP")

@@ -98,7 +98,7 @@ class LedgerTest(unittest.TestCase):
         self.space.__exit__()
 
     def write_rows(self, folder, text_ids):
-        """ROWS rows with ids of their own in three files; about one in a hundred has a NaN. Returns the ids of those."""
+        """ROWS rows in three files, about one in a hundred with a NaN. Returns all ids, and those of the bad rows."""
         rng = np.random.default_rng(SEED)
         os.makedirs(folder)
         ids = rng.permutation(ROWS) * 7 - 1000

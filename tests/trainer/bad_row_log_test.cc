@@ -84,14 +84,21 @@ TEST_F(BadRowLogTest, CountsOverWorkersAndWritesSamples) {
   ASSERT_EQ(training.bad_rows_size(), 2);
   EXPECT_EQ(training.bad_rows(0).reason(), "is NaN");
   EXPECT_EQ(training.bad_rows(0).rows(), 2);
-  EXPECT_EQ(
-      Text(),
-      R"({"step": 1, "kind": "row", "file": "/lake/a.csv", "row": 5, "column": "x", "reason": "is NaN", "value": "v\"1", "policy": "SKIP"}
-{"step": 2, "kind": "row", "file": "/lake/a.csv", "row": 8, "column": "x", "reason": "is NaN", "value": "v\"1", "policy": "SKIP"}
-{"step": 2, "kind": "row", "file": "/lake/a.csv", "row": 9, "column": "x", "reason": "is \ufffd", "value": "v\"1", "policy": "SKIP"}
-{"step": 2, "kind": "count", "file": "/lake/a.csv", "column": "x", "reason": "is NaN", "rows": 2}
-{"step": 2, "kind": "count", "file": "/lake/a.csv", "column": "x", "reason": "is \ufffd", "rows": 1}
-)");
+  const auto row = [](int step, int row, const char* reason) {
+    return fmt::format(
+        R"({{"step": {}, "kind": "row", "file": "/lake/a.csv", "row": {}, "column": "x", "reason": "{}", )"
+        R"("value": "v\"1", "policy": "SKIP"}})"
+        "\n",
+        step, row, reason);
+  };
+  const auto count = [](const char* reason, int rows) {
+    return fmt::format(R"({{"step": 2, "kind": "count", "file": "/lake/a.csv", "column": "x", "reason": "{}", )"
+                       R"("rows": {}}})"
+                       "\n",
+                       reason, rows);
+  };
+  EXPECT_EQ(Text(), row(1, 5, "is NaN") + row(2, 8, "is NaN") + row(2, 9, R"(is \ufffd)") + count("is NaN", 2) +
+                        count(R"(is \ufffd)", 1));
 }
 
 TEST_F(BadRowLogTest, NothingBadWritesNothing) {

@@ -1,5 +1,6 @@
 #include "trainer/ledger.h"
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -125,6 +126,16 @@ TEST_F(LedgerTest, AMissingOrShorterFileIsRefused) {
   EXPECT_THAT(status.message(), HasSubstr("from-1-worker-0.txt"));
   std::filesystem::remove(Path("from-1-worker-0.txt"));
   EXPECT_EQ(OpenAlone(training).code(), StatusCode::kDataLoss);
+}
+
+TEST_F(LedgerTest, AManifestNamesNoOtherFiles) {
+  std::ofstream(folder_.path() + "/from-elsewhere.txt") << "of somebody else";
+  for (const char* name : {"../from-elsewhere.txt", "from-/../../from-elsewhere.txt", "notes.txt", ""}) {
+    TrainingState training;
+    training.add_ledger()->set_name(name);
+    EXPECT_EQ(OpenAlone(training).code(), StatusCode::kDataLoss) << name;
+  }
+  EXPECT_EQ(std::filesystem::file_size(folder_.path() + "/from-elsewhere.txt"), 16u);
 }
 
 TEST_F(LedgerTest, WithoutAColumnThereIsNone) {

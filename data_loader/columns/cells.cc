@@ -1,13 +1,14 @@
 #include "data_loader/columns/cells.h"
 
 #include <algorithm>
-#include <charconv>
 #include <type_traits>
 
 #include <arrow/array.h>
 #include <arrow/scalar.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
+
+#include "base/number_text.h"
 
 namespace weir {
 namespace {
@@ -93,25 +94,6 @@ bool IsFloatingType(const arrow::DataType& type) {
 }
 
 bool IsStringType(const arrow::DataType& type) { return arrow::is_base_binary_like(type.id()); }
-
-bool ParseNumber(std::string_view text, double* value) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
-bool ParseInteger(std::string_view text, uint64_t* bits) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  const char* last = text.data() + text.size();
-  if (text.starts_with('-')) {
-    int64_t value = 0;
-    auto [end, error] = std::from_chars(text.data(), last, value);
-    *bits = static_cast<uint64_t>(value);
-    return error == std::errc() && end == last;
-  }
-  auto [end, error] = std::from_chars(text.data(), last, *bits);
-  return error == std::errc() && end == last;
-}
 
 Status ReadNumbers(const arrow::Array& column, double* values, Cell* cells) {
   ReadValidity(column, cells);

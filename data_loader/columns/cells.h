@@ -49,11 +49,6 @@ Status ReadIntegers(const arrow::Array& column, uint64_t* values, Cell* cells);
 // Views into a string column.
 Status ReadStrings(const arrow::Array& column, std::string_view* values, Cell* cells);
 
-// Decimal text as a number; true when all of it is one ("+1.5e3", "nan" and "inf" are).
-bool ParseNumber(std::string_view text, double* value);
-// Decimal text from -2^63 to 2^64-1.
-bool ParseInteger(std::string_view text, uint64_t* bits);
-
 // The cell as text for a message, cut at 64 characters.
 std::string CellText(const arrow::Array& column, int64_t i);
 

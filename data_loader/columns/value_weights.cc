@@ -8,6 +8,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include "base/number_text.h"
 #include "data_loader/columns/list_bounds.h"
 
 namespace weir {

@@ -14,6 +14,9 @@ constexpr char kOverrideDetails[] =
 constexpr char kCheckpointDetails[] =
     "CHECKPOINT is a step-N folder, or a run's output folder, which stands for the best of its checkpoints.\n";
 
+// Of commands that take any number of files; what a command line can hold is less.
+constexpr int kArgumentsMax = 1 << 24;
+
 Command Train() {
   return {{"train", 1, 1, true, {}},
           "JOB.textproto [field.path=value ...]",
@@ -133,11 +136,37 @@ Command TableSim() {
       RunTableSim};
 }
 
+Command Convert() {
+  return {
+      {"convert",
+       3,
+       kArgumentsMax,
+       false,
+       {{"compression", "NAME", "zstd (the default), lz4 or none", false},
+        {"rows_per_file", "N", "rows of each file of a folder; by default all in one", false},
+        {"rows_per_group", "N", "rows of a row group (262,144)", false},
+        {"force", "", "replaces what stands under OUT: a file, or a folder of part-*.parquet", false},
+        {"max_bad_rows", "N", "lines that are no rows and are left out; one more stops it (0)", false},
+        {"no_label", "", "criteo: lines begin with the integers, as in Kaggle's test.txt", false},
+        {"kind", "NAME", "libsvm: libsvm or libffm; by default what the first line looks like", false}}},
+      "criteo|libsvm IN... OUT [--rows_per_file N] [--compression NAME] [--force]",
+      "turns Criteo logs or libsvm text into Parquet",
+      "IN is a file, a folder or a glob; names that end in .gz are unpacked. OUT is a file if it ends in .parquet, "
+      "else\n"
+      "a folder of part-NNNNN.parquet; it is there when it is whole, not before. The last line on stdout is a JSON\n"
+      "object with what was written; progress goes to stderr.\n"
+      "criteo  label, 13 integers, 26 hexadecimal ids, parted by tabs, no header (Kaggle's train.txt, the days of the\n"
+      "        1 TB set): label int32, I1 .. I13 int32, C1 .. C26 uint32, null where empty\n"
+      "libsvm  \"label index:value ...\" or libffm's \"label field:index:value ...\": label float, indices\n"
+      "        list<int64>, values list<float>, for libffm fields list<int64>\n",
+      RunConvert};
+}
+
 }  // namespace
 
 const std::vector<Command>& Commands() {
-  static const std::vector<Command> commands = {Train(),  Eval(),       Predict(),     Export(),  Validate(),
-                                                Doctor(), Checkpoint(), TableReport(), TableSim()};
+  static const std::vector<Command> commands = {Train(),  Eval(),       Predict(),     Export(),   Validate(),
+                                                Doctor(), Checkpoint(), TableReport(), TableSim(), Convert()};
   return commands;
 }
 

@@ -20,6 +20,7 @@ int RunDoctor(const CommandLine& line);
 int RunCheckpoint(const CommandLine& line);
 int RunTableReport(const CommandLine& line);
 int RunTableSim(const CommandLine& line);
+int RunConvert(const CommandLine& line);
 
 struct Command {
   CommandSyntax syntax;

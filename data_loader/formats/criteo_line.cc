@@ -67,7 +67,8 @@ LineFault Fault(std::string_view line, bool labelled, int number, const char* re
   if (fields != kCriteoIntegers + kCriteoIds + (labelled ? 1 : 0)) {
     return {labelled ? "expected 40 fields: label, 13 integers, 26 ids" : "expected 39 fields: 13 integers, 26 ids",
             fields,
-            {}};
+            {},
+            /*is_of_line=*/true};
   }
   return {reason, number, Field(line, number)};
 }

@@ -29,7 +29,7 @@ struct CriteoRow {
 };
 
 // The row of a line, without its end; `labelled` says whether it begins with a label. After a fault *row means nothing;
-// the fault of a line with another number of fields has that number as its field.
+// a line with another number of fields is at fault as a whole.
 LineFault DecodeCriteoLine(std::string_view line, bool labelled, CriteoRow* row);
 
 }  // namespace weir

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include <arrow/type_fwd.h>
+#include <arrow/io/type_fwd.h>
 
 #include "base/status.h"
 

@@ -91,6 +91,7 @@ TEST(CriteoLine, SaysHowManyFieldsAreThere) {
   const LineFault short_fault = DecodeCriteoLine(shorter, true, &row);
   EXPECT_THAT(short_fault.reason, testing::HasSubstr("40 fields"));
   EXPECT_EQ(short_fault.field, 39);
+  EXPECT_TRUE(short_fault.is_of_line);
   EXPECT_EQ(DecodeCriteoLine("", true, &row).field, 1);
   EXPECT_EQ(DecodeCriteoLine("", false, &row).field, 1);
 }

@@ -162,11 +162,30 @@ Command Convert() {
       RunConvert};
 }
 
+Command Stats() {
+  return {
+      {"stats",
+       1,
+       kArgumentsMax,
+       false,
+       {{"rows", "N", "about as many rows, spread evenly over the files, instead of all", false},
+        {"json", "FILE", "writes what was found as JSON too (docs/formats.md)", false},
+        {"html", "FILE", "writes a page with pictures too", false},
+        {"eval", "", "of a job: data.eval instead of data.train", false},
+        {"criteo", "", "the files are Criteo's logs: tabs, no header, label, I1 .. I13, C1 .. C26", false}}},
+      "JOB.textproto|URI... [--rows N] [--json FILE] [--html FILE] [field.path=value ...]",
+      "shows types, missing and distinct values, quantiles and frequent values of data",
+      "Reads the source of a job, or files, folders and globs; then data.csv.delimiter=';' and the like say how they\n"
+      "are written. docs/operating.md explains the columns; progress goes to stderr.\n",
+      RunStats};
+}
+
 }  // namespace
 
 const std::vector<Command>& Commands() {
-  static const std::vector<Command> commands = {Train(),  Eval(),       Predict(),     Export(),   Validate(),
-                                                Doctor(), Checkpoint(), TableReport(), TableSim(), Convert()};
+  static const std::vector<Command> commands = {Train(),    Eval(),    Predict(),    Export(),
+                                                Validate(), Doctor(),  Checkpoint(), TableReport(),
+                                                TableSim(), Convert(), Stats()};
   return commands;
 }
 

@@ -21,6 +21,7 @@ int RunCheckpoint(const CommandLine& line);
 int RunTableReport(const CommandLine& line);
 int RunTableSim(const CommandLine& line);
 int RunConvert(const CommandLine& line);
+int RunStats(const CommandLine& line);
 
 struct Command {
   CommandSyntax syntax;

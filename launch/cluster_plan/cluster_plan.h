@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/heavy_hitters.h"
 #include "base/status.h"
 #include "embeddings/server_load.h"
-#include "launch/cluster_plan/heavy_hitters.h"
 #include "proto/job.pb.h"
 
 namespace weir {

@@ -40,6 +40,11 @@ void JsonWriter::Integer(int64_t value) {
   text_ += fmt::format("{}", value);
 }
 
+void JsonWriter::Unsigned(uint64_t value) {
+  Separate();
+  text_ += fmt::format("{}", value);
+}
+
 void JsonWriter::Number(double value) {
   if (!std::isfinite(value)) return Null();
   Separate();

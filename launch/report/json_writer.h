@@ -19,6 +19,7 @@ class JsonWriter {
 
   void Text(std::string_view value);
   void Integer(int64_t value);
+  void Unsigned(uint64_t value);
   // null where it is not finite; else read back to the same bits.
   void Number(double value);
   void Null();

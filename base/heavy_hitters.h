@@ -16,18 +16,25 @@ class HeavyHitters {
  public:
   explicit HeavyHitters(size_t counters) : counters_max_(counters) {}
 
-  // The key came `times` more often; at least 1.
-  void Add(uint64_t key, int64_t times);
-
   struct Counter {
     uint64_t key = 0;
     int64_t count = 0;  // at most this often
     int64_t error = 0;  // and at least count - error
+    size_t number = 0;  // of the counter, from 0: the key has it until another takes it over
   };
+
+  struct Added {
+    size_t counter = 0;   // the number of the key's counter
+    bool is_new = false;  // whether the key had none before
+  };
+  // The key came `times` more often; at least 1.
+  Added Add(uint64_t key, int64_t times);
   // The n highest counts, descending; ties by key.
   std::vector<Counter> Top(size_t n) const;
   // Of all keys.
   int64_t total() const { return total_; }
+  // A key without a counter came at most this often.
+  int64_t uncounted_max() const { return counters_.size() < counters_max_ ? 0 : counters_[heap_[0]].count; }
 
  private:
   void SiftUp(size_t at);

@@ -1,5 +1,5 @@
 // The promises of Space-Saving, against exact counts.
-#include "launch/cluster_plan/heavy_hitters.h"
+#include "base/heavy_hitters.h"
 
 #include <algorithm>
 #include <cmath>
@@ -39,6 +39,21 @@ TEST(HeavyHitters, ANewKeyTakesTheLeastCounterOver) {
   EXPECT_EQ(top[1].key, 3u);
   EXPECT_EQ(top[1].count, 4);
   EXPECT_EQ(top[1].error, 3);
+  EXPECT_EQ(top[1].number, 1u);
+  EXPECT_EQ(hitters.uncounted_max(), 4);
+}
+
+TEST(HeavyHitters, SaysWhichCounterAKeyHas) {
+  HeavyHitters hitters(2);
+  EXPECT_EQ(hitters.uncounted_max(), 0);
+  auto added = hitters.Add(7, 5);
+  EXPECT_TRUE(added.is_new);
+  EXPECT_EQ(added.counter, 0u);
+  EXPECT_EQ(hitters.Add(8, 1).counter, 1u);
+  EXPECT_FALSE(hitters.Add(7, 1).is_new);
+  added = hitters.Add(9, 1);
+  EXPECT_TRUE(added.is_new);
+  EXPECT_EQ(added.counter, 1u) << "the least one's";
 }
 
 // Keys by Zipf's law, in bursts of one to four, with few counters.

@@ -1,4 +1,4 @@
-#include "launch/cluster_plan/heavy_hitters.h"
+#include "base/heavy_hitters.h"
 
 #include <algorithm>
 #include <utility>
@@ -7,28 +7,31 @@
 
 namespace weir {
 
-void HeavyHitters::Add(uint64_t key, int64_t times) {
+HeavyHitters::Added HeavyHitters::Add(uint64_t key, int64_t times) {
   CHECK_GE(times, 1);
   total_ += times;
   const auto found = by_key_.find(key);
   if (found != by_key_.end()) {
     counters_[found->second].count += times;
-    return SiftDown(places_[found->second]);
+    SiftDown(places_[found->second]);
+    return {found->second, false};
   }
   if (counters_.size() < counters_max_) {
     const size_t counter = counters_.size();
-    counters_.push_back({key, times, 0});
+    counters_.push_back({key, times, 0, counter});
     by_key_.emplace(key, counter);
     heap_.push_back(counter);
     places_.push_back(counter);
-    return SiftUp(counter);
+    SiftUp(counter);
+    return {counter, true};
   }
   const size_t least = heap_[0];
   Counter& counter = counters_[least];
   by_key_.erase(counter.key);
   by_key_.emplace(key, least);
-  counter = {key, counter.count + times, counter.count};
+  counter = {key, counter.count + times, counter.count, least};
   SiftDown(0);
+  return {least, true};
 }
 
 std::vector<HeavyHitters::Counter> HeavyHitters::Top(size_t n) const {

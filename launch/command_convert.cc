@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,7 +11,9 @@
 #include "launch/commands.h"
 #include "launch/convert/convert.h"
 #include "launch/convert/criteo_source.h"
+#include "launch/convert/csv_source.h"
 #include "launch/convert/libsvm_source.h"
+#include "launch/data_words.h"
 #include "launch/report/json_writer.h"
 #include "launch/stop_signal.h"
 
@@ -37,10 +40,29 @@ Result<ParquetOutputOptions> OutputOptions(const CommandLine& line) {
   return options;
 }
 
-Result<std::vector<LakeEntry>> InputFiles(const CommandLine& line) {
+// The words between the format and the output: files, and for CSV how they are written.
+Result<SourceConfig> Inputs(const CommandLine& line, Job* job) {
+  const std::vector<std::string> words(line.arguments.begin() + 1, line.arguments.end() - 1);
+  WEIR_ASSIGN_OR_RETURN(const std::vector<std::string> uris, TakeDataWords(words, job));
   SourceConfig source;
-  for (size_t i = 1; i + 1 < line.arguments.size(); ++i) source.add_uri(line.arguments[i]);
-  return ListFiles(source);
+  for (const std::string& uri : uris) source.add_uri(uri);
+  return source;
+}
+
+// "a=int64,b=string".
+Result<std::map<std::string, std::string>> DeclaredTypes(const CommandLine& line) {
+  std::map<std::string, std::string> types;
+  std::string text = line.Flag("types");
+  while (!text.empty()) {
+    const std::string word = text.substr(0, text.find(','));
+    text.erase(0, word.size() + 1);
+    const size_t equals = word.rfind('=');
+    if (equals == std::string::npos || equals == 0) {
+      return InvalidArgument(fmt::format("--types: expected column=type, found \"{}\"", word));
+    }
+    types[word.substr(0, equals)] = word.substr(equals + 1);
+  }
+  return types;
 }
 
 Result<std::optional<LibsvmKind>> KindOfLibsvm(const CommandLine& line) {
@@ -51,17 +73,32 @@ Result<std::optional<LibsvmKind>> KindOfLibsvm(const CommandLine& line) {
   return InvalidArgument(fmt::format("--kind is \"{}\", expected libsvm or libffm", name));
 }
 
+Result<std::unique_ptr<RecordSource>> OpenCsv(const CommandLine& line, Job job, const SourceConfig& source) {
+  if (line.HasFlag("max_bad_rows")) {
+    return InvalidArgument("--max_bad_rows: convert csv leaves no row out; --types says which columns are strings");
+  }
+  job.mutable_data()->set_format(DataConfig::CSV);
+  WEIR_ASSIGN_OR_RETURN(const auto types, DeclaredTypes(line));
+  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<CsvSource> opened, CsvSource::Open(job.data(), source, types));
+  return std::unique_ptr<RecordSource>(std::move(opened));
+}
+
 Result<std::unique_ptr<RecordSource>> OpenSource(const CommandLine& line, BadLines* bad) {
-  WEIR_ASSIGN_OR_RETURN(std::vector<LakeEntry> files, InputFiles(line));
+  Job job;
+  WEIR_ASSIGN_OR_RETURN(const SourceConfig source, Inputs(line, &job));
   const std::string& format = line.arguments[0];
+  if (format == "csv") return OpenCsv(line, job, source);
+  if (job.has_data()) return InvalidArgument(fmt::format("data.*: expected for csv only, found for {}", format));
   if (format == "criteo") {
+    WEIR_ASSIGN_OR_RETURN(std::vector<LakeEntry> files, ListFiles(source));
     return std::unique_ptr<RecordSource>(
         std::make_unique<CriteoSource>(std::move(files), !line.HasFlag("no_label"), bad));
   }
   if (format == "libsvm") {
+    WEIR_ASSIGN_OR_RETURN(const std::vector<LakeEntry> files, ListFiles(source));
     WEIR_ASSIGN_OR_RETURN(const std::optional<LibsvmKind> kind, KindOfLibsvm(line));
-    WEIR_ASSIGN_OR_RETURN(std::unique_ptr<LibsvmSource> source, LibsvmSource::Open(files, kind, bad));
-    return std::unique_ptr<RecordSource>(std::move(source));
+    WEIR_ASSIGN_OR_RETURN(std::unique_ptr<LibsvmSource> opened, LibsvmSource::Open(files, kind, bad));
+    return std::unique_ptr<RecordSource>(std::move(opened));
   }
   return InvalidArgument(fmt::format("unknown format \"{}\": expected criteo, libsvm or csv", format));
 }

@@ -6,10 +6,10 @@
 
 #include "base/write_file.h"
 #include "launch/commands.h"
+#include "launch/data_words.h"
 #include "launch/job_file.h"
 #include "launch/lake_stats/stats_views.h"
 #include "launch/stop_signal.h"
-#include "proto/job_overrides.h"
 
 namespace weir {
 namespace {
@@ -18,8 +18,6 @@ struct Subject {
   DataConfig data;
   SourceConfig source;
 };
-
-bool IsOverride(const std::string& word) { return word.starts_with("data.") && word.find('=') != std::string::npos; }
 
 // How Criteo's logs are written (data_loader/formats/criteo_line.h).
 void DescribeCriteo(CsvConfig* csv) {
@@ -43,15 +41,9 @@ Result<Subject> SubjectOfUris(const CommandLine& line) {
     job.mutable_data()->set_format(DataConfig::CSV);
     DescribeCriteo(job.mutable_data()->mutable_csv());
   }
+  WEIR_ASSIGN_OR_RETURN(const std::vector<std::string> uris, TakeDataWords(line.arguments, &job));
   SourceConfig source;
-  for (const std::string& word : line.arguments) {
-    if (!IsOverride(word)) {
-      source.add_uri(word);
-      continue;
-    }
-    const auto path = ApplyOverride(word, &job);
-    if (!path.ok()) return path.status();
-  }
+  for (const std::string& uri : uris) source.add_uri(uri);
   return Subject{job.data(), source};
 }
 

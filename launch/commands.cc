@@ -148,9 +148,10 @@ Command Convert() {
         {"force", "", "replaces what stands under OUT: a file, or a folder of part-*.parquet", false},
         {"max_bad_rows", "N", "lines that are no rows and are left out; one more stops it (0)", false},
         {"no_label", "", "criteo: lines begin with the integers, as in Kaggle's test.txt", false},
-        {"kind", "NAME", "libsvm: libsvm or libffm; by default what the first line looks like", false}}},
-      "criteo|libsvm IN... OUT [--rows_per_file N] [--compression NAME] [--force]",
-      "turns Criteo logs or libsvm text into Parquet",
+        {"kind", "NAME", "libsvm: libsvm or libffm; by default what the first line looks like", false},
+        {"types", "a=T,b=T", "csv: of columns: int64, uint64, double or string; others by their values", false}}},
+      "criteo|libsvm|csv IN... OUT [--rows_per_file N] [--compression NAME] [--force]",
+      "turns Criteo logs, libsvm text or CSV into Parquet",
       "IN is a file, a folder or a glob; names that end in .gz are unpacked. OUT is a file if it ends in .parquet, "
       "else\n"
       "a folder of part-NNNNN.parquet; it is there when it is whole, not before. The last line on stdout is a JSON\n"
@@ -158,7 +159,9 @@ Command Convert() {
       "criteo  label, 13 integers, 26 hexadecimal ids, parted by tabs, no header (Kaggle's train.txt, the days of the\n"
       "        1 TB set): label int32, I1 .. I13 int32, C1 .. C26 uint32, null where empty\n"
       "libsvm  \"label index:value ...\" or libffm's \"label field:index:value ...\": label float, indices\n"
-      "        list<int64>, values list<float>, for libffm fields list<int64>\n",
+      "        list<int64>, values list<float>, for libffm fields list<int64>\n"
+      "csv     as the loader reads it (data.csv.delimiter=';' and the like say how it is written); each column gets\n"
+      "        the narrowest type that holds all its values\n",
       RunConvert};
 }
 

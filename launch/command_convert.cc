@@ -2,7 +2,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -30,23 +32,34 @@ Result<arrow::Compression::type> Compression(const CommandLine& line) {
   return InvalidArgument(fmt::format("--compression is \"{}\", expected zstd, lz4 or none", name));
 }
 
-Result<ParquetOutputOptions> OutputOptions(const CommandLine& line) {
-  ParquetOutputOptions options;
-  options.path = line.arguments.back();
-  options.force = line.HasFlag("force");
-  WEIR_ASSIGN_OR_RETURN(options.rows_per_file, line.Number("rows_per_file", 0, 1, kNoLimit));
-  WEIR_ASSIGN_OR_RETURN(options.rows_per_group, line.Number("rows_per_group", options.rows_per_group, 1, 1 << 30));
-  WEIR_ASSIGN_OR_RETURN(options.compression, Compression(line));
-  return options;
-}
-
-// The words between the format and the output: files, and for CSV how they are written.
-Result<SourceConfig> Inputs(const CommandLine& line, Job* job) {
-  const std::vector<std::string> words(line.arguments.begin() + 1, line.arguments.end() - 1);
-  WEIR_ASSIGN_OR_RETURN(const std::vector<std::string> uris, TakeDataWords(words, job));
+// What was typed: FORMAT IN... OUT, and for CSV words between them that say how it is written.
+struct Request {
+  std::string format;
+  DataConfig data;
   SourceConfig source;
-  for (const std::string& uri : uris) source.add_uri(uri);
-  return source;
+  ParquetOutputOptions output;
+};
+
+Result<Request> ReadRequest(const CommandLine& line) {
+  Request request;
+  request.format = line.arguments[0];
+  Job job;
+  WEIR_ASSIGN_OR_RETURN(const std::vector<std::string> words,
+                        TakeDataWords(std::span(line.arguments).subspan(1), &job));
+  if (words.size() < 2) return InvalidArgument("expected IN and OUT after the format");
+  if (job.has_data() && request.format != "csv") {
+    return InvalidArgument(fmt::format("data.*: expected for csv only, found for {}", request.format));
+  }
+  request.data = job.data();
+  for (size_t i = 0; i + 1 < words.size(); ++i) request.source.add_uri(words[i]);
+  ParquetOutputOptions& output = request.output;
+  output.path = words.back();
+  output.force = line.HasFlag("force");
+  WEIR_ASSIGN_OR_RETURN(output.rows_per_file, line.Number("rows_per_file", 0, 1, kNoLimit));
+  WEIR_ASSIGN_OR_RETURN(output.rows_per_group, line.Number("rows_per_group", output.rows_per_group, 1, 1 << 30));
+  WEIR_ASSIGN_OR_RETURN(output.compression, Compression(line));
+  WEIR_RETURN_IF_ERROR(CheckOutput(&LocalFileSystem(), output));
+  return request;
 }
 
 // "a=int64,b=string".
@@ -73,40 +86,45 @@ Result<std::optional<LibsvmKind>> KindOfLibsvm(const CommandLine& line) {
   return InvalidArgument(fmt::format("--kind is \"{}\", expected libsvm or libffm", name));
 }
 
-Result<std::unique_ptr<RecordSource>> OpenCsv(const CommandLine& line, Job job, const SourceConfig& source) {
-  if (line.HasFlag("max_bad_rows")) {
+// Flags that mean nothing for a format are not passed over.
+Status CheckFlags(const CommandLine& line, const std::string& format) {
+  const std::pair<const char*, const char*> only[] = {{"no_label", "criteo"}, {"kind", "libsvm"}, {"types", "csv"}};
+  for (const auto& [flag, its_format] : only) {
+    if (line.HasFlag(flag) && format != its_format) {
+      return InvalidArgument(fmt::format("--{}: expected for {} only, found for {}", flag, its_format, format));
+    }
+  }
+  if (format == "csv" && line.HasFlag("max_bad_rows")) {
     return InvalidArgument("--max_bad_rows: convert csv leaves no row out; --types says which columns are strings");
   }
-  job.mutable_data()->set_format(DataConfig::CSV);
-  WEIR_ASSIGN_OR_RETURN(const auto types, DeclaredTypes(line));
-  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<CsvSource> opened, CsvSource::Open(job.data(), source, types));
-  return std::unique_ptr<RecordSource>(std::move(opened));
+  return Status();
 }
 
-Result<std::unique_ptr<RecordSource>> OpenSource(const CommandLine& line, BadLines* bad) {
-  Job job;
-  WEIR_ASSIGN_OR_RETURN(const SourceConfig source, Inputs(line, &job));
-  const std::string& format = line.arguments[0];
-  if (format == "csv") return OpenCsv(line, job, source);
-  if (job.has_data()) return InvalidArgument(fmt::format("data.*: expected for csv only, found for {}", format));
-  if (format == "criteo") {
-    WEIR_ASSIGN_OR_RETURN(std::vector<LakeEntry> files, ListFiles(source));
+Result<std::unique_ptr<RecordSource>> OpenSource(const CommandLine& line, const Request& request, BadLines* bad) {
+  if (request.format == "csv") {
+    DataConfig data = request.data;
+    data.set_format(DataConfig::CSV);
+    WEIR_ASSIGN_OR_RETURN(const auto types, DeclaredTypes(line));
+    WEIR_ASSIGN_OR_RETURN(std::unique_ptr<CsvSource> opened, CsvSource::Open(data, request.source, types));
+    return std::unique_ptr<RecordSource>(std::move(opened));
+  }
+  if (request.format != "criteo" && request.format != "libsvm") {
+    return InvalidArgument(fmt::format("unknown format \"{}\": expected criteo, libsvm or csv", request.format));
+  }
+  WEIR_ASSIGN_OR_RETURN(std::vector<LakeEntry> files, ListFiles(request.source));
+  if (request.format == "criteo") {
     return std::unique_ptr<RecordSource>(
         std::make_unique<CriteoSource>(std::move(files), !line.HasFlag("no_label"), bad));
   }
-  if (format == "libsvm") {
-    WEIR_ASSIGN_OR_RETURN(const std::vector<LakeEntry> files, ListFiles(source));
-    WEIR_ASSIGN_OR_RETURN(const std::optional<LibsvmKind> kind, KindOfLibsvm(line));
-    WEIR_ASSIGN_OR_RETURN(std::unique_ptr<LibsvmSource> opened, LibsvmSource::Open(files, kind, bad));
-    return std::unique_ptr<RecordSource>(std::move(opened));
-  }
-  return InvalidArgument(fmt::format("unknown format \"{}\": expected criteo, libsvm or csv", format));
+  WEIR_ASSIGN_OR_RETURN(const std::optional<LibsvmKind> kind, KindOfLibsvm(line));
+  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<LibsvmSource> opened, LibsvmSource::Open(files, kind, bad));
+  return std::unique_ptr<RecordSource>(std::move(opened));
 }
 
-std::string ReportJson(const CommandLine& line, const ParquetWritten& written, const BadLines& bad) {
+std::string ReportJson(const std::string& out, const ParquetWritten& written, const BadLines& bad) {
   JsonWriter json;
   json.BeginObject();
-  json.Text("out", line.arguments.back());
+  json.Text("out", out);
   json.Integer("rows", written.rows);
   json.Integer("files", written.files);
   json.Integer("bytes", written.bytes);
@@ -120,15 +138,16 @@ std::string ReportJson(const CommandLine& line, const ParquetWritten& written, c
 }
 
 Status ConvertFiles(const CommandLine& line) {
-  WEIR_ASSIGN_OR_RETURN(const ParquetOutputOptions options, OutputOptions(line));
+  WEIR_ASSIGN_OR_RETURN(const Request request, ReadRequest(line));
+  WEIR_RETURN_IF_ERROR(CheckFlags(line, request.format));
   WEIR_ASSIGN_OR_RETURN(const int64_t max_bad_rows, line.Number("max_bad_rows", 0, 0, kNoLimit));
   InstallStopSignals(/*alone=*/true);
   BadLines bad(max_bad_rows);
-  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<RecordSource> source, OpenSource(line, &bad));
+  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<RecordSource> source, OpenSource(line, request, &bad));
   WEIR_ASSIGN_OR_RETURN(std::unique_ptr<ParquetOutput> output,
-                        ParquetOutput::Open(&LocalFileSystem(), options, source->schema()));
+                        ParquetOutput::Open(&LocalFileSystem(), request.output, source->schema()));
   WEIR_ASSIGN_OR_RETURN(const ParquetWritten written, Convert(source.get(), output.get()));
-  fmt::print("{}\n", ReportJson(line, written, bad));
+  fmt::print("{}\n", ReportJson(request.output.path, written, bad));
   return Status();
 }
 

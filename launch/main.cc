@@ -37,7 +37,7 @@ void PrintHelp(const Command& command, std::FILE* out) {
              command.usage, command.details);
   if (!command.syntax.flags.empty()) fmt::print(out, "\n");
   for (const FlagSpec& flag : command.syntax.flags) {
-    fmt::print(out, "  --{:<16}{}\n", flag.name + " " + flag.value, flag.help);
+    fmt::print(out, "  --{:<18}{}\n", flag.name + " " + flag.value, flag.help);
   }
 }
 

@@ -31,14 +31,45 @@ bool IsFolder(const std::string& path) {
   return std::filesystem::is_directory(path, error);
 }
 
+bool IsFolderName(const std::string& path) { return FormatOf(path, DataConfig::AUTO) != DataConfig::PARQUET; }
+
 }  // namespace
+
+Status CheckOutput(FileSystem* file_system, const ParquetOutputOptions& options) {
+  const bool to_folder = IsFolderName(options.path);
+  if (options.rows_per_file > 0 && !to_folder) {
+    return InvalidArgument(fmt::format(
+        "{}: expected a folder's name where --rows_per_file asks for several files, found a file's", options.path));
+  }
+  if (!file_system->Exists(options.path)) return Status();
+  const bool found_folder = IsFolder(options.path);
+  std::vector<std::string> names;
+  if (found_folder) {
+    WEIR_ASSIGN_OR_RETURN(names, file_system->List(options.path));
+    if (to_folder && names.empty()) return Status();
+  }
+  if (!options.force) {
+    return AlreadyExists(fmt::format("{} exists: give another name, or --force to replace it", options.path));
+  }
+  if (found_folder != to_folder) {
+    return AlreadyExists(fmt::format("{}: expected a {} to replace, found a {}", options.path,
+                                     to_folder ? "folder" : "file", found_folder ? "folder" : "file"));
+  }
+  for (const std::string& name : names) {
+    if (!IsPartName(name)) {
+      return AlreadyExists(
+          fmt::format("{}: --force replaces a folder of part-*.parquet only, found {} in it", options.path, name));
+    }
+  }
+  return Status();
+}
 
 ParquetOutput::ParquetOutput(FileSystem* file_system, const ParquetOutputOptions& options,
                              std::shared_ptr<arrow::Schema> schema)
     : file_system_(file_system),
       options_(options),
       schema_(std::move(schema)),
-      is_folder_(FormatOf(options.path, DataConfig::AUTO) != DataConfig::PARQUET) {}
+      is_folder_(IsFolderName(options.path)) {}
 
 ParquetOutput::~ParquetOutput() {
   writer_.reset();
@@ -48,12 +79,8 @@ ParquetOutput::~ParquetOutput() {
 
 Result<std::unique_ptr<ParquetOutput>> ParquetOutput::Open(FileSystem* file_system, const ParquetOutputOptions& options,
                                                            std::shared_ptr<arrow::Schema> schema) {
+  WEIR_RETURN_IF_ERROR(CheckOutput(file_system, options));
   std::unique_ptr<ParquetOutput> output(new ParquetOutput(file_system, options, std::move(schema)));
-  if (options.rows_per_file > 0 && !output->is_folder_) {
-    return InvalidArgument(fmt::format(
-        "{}: expected a folder's name where --rows_per_file asks for several files, found a file's", options.path));
-  }
-  WEIR_RETURN_IF_ERROR(output->CheckReplaceable());
   std::filesystem::path path = std::filesystem::absolute(options.path).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();  // "out/"
   output->folder_ = path.parent_path().string();
@@ -62,30 +89,6 @@ Result<std::unique_ptr<ParquetOutput>> ParquetOutput::Open(FileSystem* file_syst
   output->temporary_ = JoinPath(output->folder_, temporary);
   if (output->is_folder_) WEIR_RETURN_IF_ERROR(file_system->CreateFolders(output->temporary_));
   return output;
-}
-
-Status ParquetOutput::CheckReplaceable() const {
-  if (!file_system_->Exists(options_.path)) return Status();
-  const bool found_folder = IsFolder(options_.path);
-  std::vector<std::string> names;
-  if (found_folder) {
-    WEIR_ASSIGN_OR_RETURN(names, file_system_->List(options_.path));
-    if (is_folder_ && names.empty()) return Status();
-  }
-  if (!options_.force) {
-    return AlreadyExists(fmt::format("{} exists: give another name, or --force to replace it", options_.path));
-  }
-  if (found_folder != is_folder_) {
-    return AlreadyExists(fmt::format("{}: expected a {} to replace, found a {}", options_.path,
-                                     is_folder_ ? "folder" : "file", found_folder ? "folder" : "file"));
-  }
-  for (const std::string& name : names) {
-    if (!IsPartName(name)) {
-      return AlreadyExists(
-          fmt::format("{}: --force replaces a folder of part-*.parquet only, found {} in it", options_.path, name));
-    }
-  }
-  return Status();
 }
 
 Status ParquetOutput::BeginFile() {
@@ -147,7 +150,7 @@ Status ParquetOutput::GiveName() {
   std::string replaced;
   if (options_.force && file_system_->Exists(options_.path)) {
     // Looked at again: the run may have taken hours.
-    WEIR_RETURN_IF_ERROR(CheckReplaceable());
+    WEIR_RETURN_IF_ERROR(CheckOutput(file_system_, options_));
     replaced = temporary_ + "-replaced";
     WEIR_RETURN_IF_ERROR(file_system_->Rename(options_.path, replaced));
   }

@@ -36,12 +36,15 @@ struct ParquetWritten {
   int64_t bytes = 0;
 };
 
+// AlreadyExists where something stands under the path that may not be replaced, InvalidArgument for options that
+// contradict each other. Open() asks too; before a long pass over the input one would rather know at once.
+Status CheckOutput(FileSystem* file_system, const ParquetOutputOptions& options);
+
 // Written to ".NAME.tmp-PID" beside it, a name that data sources skip, then renamed; removed where writing fails or is
 // given up. Pages have checksums. Holds the rows of a row group and its encoded columns. One thread.
 class ParquetOutput {
  public:
-  // AlreadyExists where something stands under the name that may not be replaced; InvalidArgument for options that
-  // contradict each other.
+  // Errors as CheckOutput().
   static Result<std::unique_ptr<ParquetOutput>> Open(FileSystem* file_system, const ParquetOutputOptions& options,
                                                      std::shared_ptr<arrow::Schema> schema);
   ~ParquetOutput();
@@ -53,7 +56,6 @@ class ParquetOutput {
  private:
   ParquetOutput(FileSystem* file_system, const ParquetOutputOptions& options, std::shared_ptr<arrow::Schema> schema);
 
-  Status CheckReplaceable() const;
   Status BeginFile();
   Status EndFile();
   Status WriteGroup();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -95,6 +96,30 @@ TextGrid EmptyNumberGrid() {
                    {"stddev"}});
 }
 
+// All columns grow at the same rows.
+std::optional<NamedGrid> GrowthGrid(const LakeSummary& lake) {
+  constexpr size_t kPointsShown = 4;
+  std::optional<TextGrid> grid;
+  for (const ColumnSummary& column : lake.columns) {
+    if (column.growth.size() < 2) continue;
+    const size_t first = column.growth.size() - std::min(kPointsShown, column.growth.size());
+    if (!grid.has_value()) {
+      std::vector<TextGrid::Column> titles = {{"column", TextGrid::Align::kLeft}, {"growth", TextGrid::Align::kLeft}};
+      for (size_t i = first; i < column.growth.size(); ++i) {
+        titles.push_back({fmt::format("{} rows", GroupedDigits(column.growth[i].rows))});
+      }
+      grid.emplace(std::move(titles));
+    }
+    std::vector<double> heights;
+    for (const GrowthPoint& point : column.growth) heights.push_back(point.distinct);
+    std::vector<std::string> row = {column.name, Sparkline(heights)};
+    for (size_t i = first; i < column.growth.size(); ++i) row.push_back(Rounded(column.growth[i].distinct));
+    grid->AddRow(std::move(row));
+  }
+  if (!grid.has_value()) return std::nullopt;
+  return NamedGrid{"Vocabulary", "Distinct values seen each time that the rows had doubled.", *std::move(grid)};
+}
+
 std::vector<NamedGrid> Grids(const LakeSummary& lake) {
   std::vector<NamedGrid> grids = {ColumnGrid(lake)};
   TextGrid numbers = EmptyNumberGrid(), lengths = EmptyNumberGrid();
@@ -113,19 +138,7 @@ std::vector<NamedGrid> Grids(const LakeSummary& lake) {
   if (!lengths.rows().empty()) {
     grids.push_back({"Lists", "Values in a list, of the lists that are not missing.", std::move(lengths)});
   }
-  TextGrid growth(
-      {{"column", TextGrid::Align::kLeft}, {"growth", TextGrid::Align::kLeft}, {"half way"}, {"at the end"}});
-  for (const ColumnSummary& column : lake.columns) {
-    if (column.growth.size() < 2) continue;
-    std::vector<double> heights;
-    for (const GrowthPoint& point : column.growth) heights.push_back(point.distinct);
-    const auto half = std::find_if(column.growth.begin(), column.growth.end(),
-                                   [&](const GrowthPoint& point) { return 2 * point.rows >= column.rows; });
-    growth.AddRow({column.name, Sparkline(heights), Rounded(half->distinct), Rounded(column.distinct)});
-  }
-  if (!growth.rows().empty()) {
-    grids.push_back({"Vocabulary", "Distinct values seen whenever the rows had doubled.", std::move(growth)});
-  }
+  if (auto growth = GrowthGrid(lake); growth.has_value()) grids.push_back(*std::move(growth));
   return grids;
 }
 

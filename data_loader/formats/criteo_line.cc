@@ -29,13 +29,13 @@ bool TakeInteger(const char** at, const char* end, int32_t* value) {
   if (negative) ++digit;
   const char* const first = digit;
   int64_t sum = 0;
-  for (; digit != end && digit - first <= kDigitsMax; ++digit) {
+  for (; digit != end && digit - first < kDigitsMax; ++digit) {
     const auto next = static_cast<uint8_t>(*digit - '0');
     if (next > 9) break;
     sum = sum * 10 + next;
   }
   *at = digit;
-  if (digit == first || digit - first > kDigitsMax || !AtFieldEnd(digit, end)) return false;
+  if (digit == first || !AtFieldEnd(digit, end)) return false;
   if (negative) sum = -sum;
   *value = static_cast<int32_t>(sum);
   return *value == sum;

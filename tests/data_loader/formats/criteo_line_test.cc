@@ -66,9 +66,10 @@ TEST(CriteoLine, NamesTheFaultyField) {
     int field;
     const char* text;
   };
-  for (const Case& bad : {Case{1, ""}, Case{1, "2"}, Case{1, "-1"}, Case{1, "x"}, Case{2, "1.5"}, Case{3, "-"},
-                          Case{4, "2147483648"}, Case{5, "-2147483649"}, Case{6, "12345678901234567890"}, Case{7, "+1"},
-                          Case{14, "1a"}, Case{15, "123456789"}, Case{16, "12g"}, Case{40, " "}, Case{40, "0x1"}}) {
+  for (const Case& bad :
+       {Case{1, ""}, Case{1, "2"}, Case{1, "-1"}, Case{1, "x"}, Case{2, "1.5"}, Case{3, "-"}, Case{4, "2147483648"},
+        Case{5, "-2147483649"}, Case{6, "12345678901234567890"}, Case{6, "9999999999999999999"}, Case{7, "+1"},
+        Case{14, "1a"}, Case{15, "123456789"}, Case{16, "12g"}, Case{40, " "}, Case{40, "0x1"}}) {
     std::vector<std::string> fields = Fields();
     fields[bad.field - 1] = bad.text;
     const std::string line = Join(fields);

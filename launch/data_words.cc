@@ -9,7 +9,7 @@ Result<std::vector<std::string>> TakeDataWords(std::span<const std::string> word
   for (const std::string& word : words) {
     if (word.starts_with("data.") && word.find('=') != std::string::npos) {
       const Result<std::string> path = ApplyOverride(word, job);
-      if (!path.ok()) return path.status();
+      if (!path.ok()) return path.status().Wrap(word);
     } else {
       others.push_back(word);
     }

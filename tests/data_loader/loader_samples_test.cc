@@ -32,7 +32,8 @@ TEST(Loader, TrimsMissesAndQuotesInCsv) {
   // ` "a, b"` does not begin with its quote and so has a comma too many.
   StepBatch step;
   ASSERT_TRUE(loader.ok()) << loader.status().ToString();
-  ExpectError((*loader)->Next(&step).status(), StatusCode::kInvalidArgument, {"a.data", "row 2: the row has 4 fields, expected 3"});
+  ExpectError((*loader)->Next(&step).status(), StatusCode::kInvalidArgument,
+              {"a.data", "row 2: the row has 4 fields, expected 3"});
 
   folder.Write("b.data",
                "age, job , pay\r\n39, clerk, <=50K\r\n ?,\"a, b\", >50K.\r\n\r\n17,\"a, \"\"b\"\"\nc\", >50K\r\n");

@@ -6,7 +6,8 @@ import unittest
 
 import runs
 
-FIELDS = {"samples", "samples_per_s", "peak_rss_bytes", "steps", "logloss", "auc", "rows", "checkpoint"}
+FIELDS = {"samples", "samples_per_s", "peak_rss_bytes", "steps", "logloss", "auc", "rows", "bad_rows",
+          "checkpoint"}
 
 
 class Eval(unittest.TestCase):

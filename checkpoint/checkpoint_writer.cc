@@ -46,9 +46,9 @@ Status CheckFilesAreThere(FileSystem* file_system, const std::string& folder, co
     const std::string path = JoinPath(folder, file.name());
     Result<uint64_t> bytes = file_system->FileSize(path);
     if (bytes.ok() && *bytes == file.bytes()) continue;
-    return FailedPrecondition(
-        fmt::format("{}: expected the {} bytes its owner wrote, found {}: do all hosts share the output folder?", path,
-                    file.bytes(), bytes.ok() ? fmt::format("{} bytes", *bytes) : bytes.status().message()));
+    return FailedPrecondition(fmt::format(
+        "{}: expected the {} bytes its owner wrote, found {}: do all hosts share the output folder?", path,
+        file.bytes(), bytes.ok() ? fmt::format("{} bytes", *bytes) : bytes.status().message()));
   }
   return Status();
 }

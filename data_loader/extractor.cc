@@ -257,7 +257,7 @@ Status FeatureExtractor::CheckAgrees(const FeatureExtractor& other) const {
                     sparse_[f].feature(), sparse_columns_[f], kKinds[static_cast<int>(sparse_[f].kind())],
                     kKinds[static_cast<int>(other.sparse_[f].kind())]));
   }
-  return Status();
+  return derived_.CheckAgrees(other.derived_);
 }
 
 Batch EmptyBatch(const Job& job) {

@@ -14,11 +14,12 @@ Result<Job> ReadCommittedJob(FileSystem* file_system, const std::string& checkpo
                              std::span<const std::string> overrides) {
   WEIR_ASSIGN_OR_RETURN(Manifest manifest, ReadManifest(file_system, checkpoint));
   JobErrors errors;
-  WEIR_ASSIGN_OR_RETURN(Job job,
-                        ReadJob(JoinPath(checkpoint, "MANIFEST"), JobToText(manifest.job()), overrides, &errors));
+  WEIR_ASSIGN_OR_RETURN(
+      Job job, ReadJob(JoinPath(checkpoint, "MANIFEST"), JobToText(manifest.job()), overrides, &errors));
   std::vector<const google::protobuf::FieldDescriptor*> trained;
-  for (const char* name : {"features", "columns", "tables", "model"})
+  for (const char* name : {"features", "columns", "tables", "model"}) {
     trained.push_back(Job::descriptor()->FindFieldByName(name));
+  }
   google::protobuf::util::MessageDifferencer differencer;
   // Files that transforms read may lie elsewhere; their digests are compared.
   differencer.IgnoreField(LookupConfig::descriptor()->FindFieldByName("uri"));

@@ -52,10 +52,13 @@ Result<HashedColumn> HashColumn(const std::shared_ptr<arrow::Array>& column) {
 
 class Cross : public ColumnTransform {
  public:
-  Cross(const ColumnConfig& config, bool lists)
+  Cross(const ColumnConfig& config, bool lists, std::vector<std::string> kinds)
       : ColumnTransform(config, {lists ? arrow::large_list(arrow::uint64()) : arrow::uint64()}),
         lists_(lists),
+        kinds_(std::move(kinds)),
         max_values_(config.cross().max_values()) {}
+
+  std::vector<std::string> HashedKinds() const override { return kinds_; }
 
   Result<std::shared_ptr<arrow::Array>> Apply(const ArrayList& inputs, const RowFaults& faults) const override {
     std::vector<HashedColumn> columns;
@@ -114,6 +117,7 @@ class Cross : public ColumnTransform {
   }
 
   const bool lists_;
+  const std::vector<std::string> kinds_;
   const uint32_t max_values_;
 };
 
@@ -121,14 +125,16 @@ class Cross : public ColumnTransform {
 
 Result<std::unique_ptr<ColumnTransform>> MakeCross(const TransformSource& source) {
   bool lists = false;
+  std::vector<std::string> kinds;
   for (int f = 0; f < source.config.from_size(); ++f) {
     const arrow::DataType& type = *source.types[f].type;
     if (!IsIntegerType(ElementType(type)) && !IsStringType(ElementType(type))) {
       return RefuseType(source, f, "integers or strings, or lists of them (numbers can be bucketized first)");
     }
     lists |= arrow::is_list_like(type.id());
+    kinds.push_back(KindOf(ElementType(type)));
   }
-  return std::unique_ptr<ColumnTransform>(new Cross(source.config, lists));
+  return std::unique_ptr<ColumnTransform>(new Cross(source.config, lists, std::move(kinds)));
 }
 
 }  // namespace weir

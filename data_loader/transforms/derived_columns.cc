@@ -3,6 +3,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "data_loader/formats/lake_file.h"
 #include "data_loader/lake/arrow_status.h"
@@ -50,6 +51,17 @@ Result<const arrow::Field*> DerivedColumns::AddAt(int place, const arrow::Schema
   added_at_[config.name()] = static_cast<int>(added_.size());
   added_.push_back(std::move(column));
   return added_.back().field.get();
+}
+
+Status DerivedColumns::CheckAgrees(const DerivedColumns& other) const {
+  for (size_t c = 0; c < added_.size() && c < other.added_.size(); ++c) {
+    const auto own = added_[c].transform->HashedKinds(), others = other.added_[c].transform->HashedKinds();
+    if (own == others) continue;
+    return InvalidArgument(
+        fmt::format("column {}: expected {}, as in the files before, found {}: they would be hashed apart",
+                    added_[c].field->name(), fmt::join(own, ", "), fmt::join(others, ", ")));
+  }
+  return Status();
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> DerivedColumns::AppendTo(const arrow::RecordBatch& rows, int64_t first_row,

@@ -31,6 +31,8 @@ class DerivedColumns {
   bool Has(const std::string& name) const { return places_.count(name) > 0; }
   // Adds the column, which it has, and those that it is made of. The field says whether it is text (IsText).
   Result<const arrow::Field*> Add(const std::string& name, const arrow::Schema& schema, const FindColumn& find);
+  // OK when the columns of both hash the same kinds of values, so that they come out alike.
+  Status CheckAgrees(const DerivedColumns& other) const;
   bool empty() const { return added_.empty(); }
 
   // The same rows with the columns added behind the others. What cannot be made is null, and its row appended to *bad;

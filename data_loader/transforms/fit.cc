@@ -25,7 +25,7 @@ class StatsFiles {
     for (const ColumnStats& entry : stats->columns()) {
       names.push_back(entry.name());
       if (entry.name() != column) continue;
-      if (entry.values() > 0 && std::isfinite(entry.min()) && entry.min() < entry.max()) return &entry;
+      if (entry.values() > 0 && entry.min() < entry.max() && std::isfinite(entry.max() - entry.min())) return &entry;
       return InvalidArgument(
           fmt::format("{}: column {}: expected at least two different numbers to learn from, found {}", path, column,
                       entry.values() > 0 ? "one" : "none"));

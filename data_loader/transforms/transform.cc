@@ -50,6 +50,8 @@ std::vector<std::string> TransformNames() {
   return names;
 }
 
+std::string KindOf(const arrow::DataType& element) { return IsStringType(element) ? "strings" : "integers"; }
+
 Status RefuseType(const TransformSource& source, int f, const std::string& expected) {
   return InvalidArgument(fmt::format("column {}: expected {}, found {}", source.config.from(f), expected,
                                      source.types[f].type->ToString()));

@@ -42,6 +42,10 @@ class ColumnTransform {
   // Of the column made.
   const ColumnType& type() const { return type_; }
 
+  // "integers" or "strings" for each column whose values it hashes, in the order of `from`; none where it hashes none.
+  // Two files of a source must agree.
+  virtual std::vector<std::string> HashedKinds() const { return {}; }
+
   // inputs: the columns of ColumnConfig.from, in order, of the types it was made for and of one length. The column made
   // has that length too; where a value is missing or bad (then reported in `faults`), there is a null.
   virtual Result<std::shared_ptr<arrow::Array>> Apply(const ArrayList& inputs, const RowFaults& faults) const = 0;
@@ -76,6 +80,9 @@ Result<std::unique_ptr<ColumnTransform>> MakeLookup(const TransformSource& sourc
 Result<std::unique_ptr<ColumnTransform>> MakeSplit(const TransformSource& source);
 Result<std::unique_ptr<ColumnTransform>> MakeTime(const TransformSource& source);
 Result<std::unique_ptr<ColumnTransform>> MakeVocabulary(const TransformSource& source);
+
+// "integers" or "strings".
+std::string KindOf(const arrow::DataType& element);
 
 // For factories: that column f of config.from is of a type the transform does not take.
 Status RefuseType(const TransformSource& source, int f, const std::string& expected);

@@ -42,6 +42,11 @@ class Vocabulary : public ColumnTransform {
     return std::unique_ptr<ColumnTransform>(std::move(made));
   }
 
+  std::vector<std::string> HashedKinds() const override {
+    if (oov_buckets_ == 0) return {};
+    return {integers_ ? "integers" : "strings"};
+  }
+
   Result<std::shared_ptr<arrow::Array>> Apply(const ArrayList& inputs, const RowFaults&) const override {
     WEIR_ASSIGN_OR_RETURN(const Elements elements, Elements::Of(inputs[0]));
     const size_t n = elements.size();

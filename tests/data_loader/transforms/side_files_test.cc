@@ -162,6 +162,22 @@ TEST(DerivedColumns, FeedFeaturesAsThoseOfFilesDo) {
               {"label: column unused_label: expected a column 'click'"});
 }
 
+TEST(DerivedColumns, OfTwoFilesHashTheSameKindsOfValues) {
+  Job job;
+  AddSparse(&job, "made");
+  ASSERT_TRUE(
+      google::protobuf::TextFormat::ParseFromString("name: \"made\" from: [\"a\", \"b\"] cross {}", job.add_columns()));
+  const auto extractor = [&](const std::string& a) {
+    return FeatureExtractor::Make(job,
+                                  *arrow::schema({arrow::field("a", TypeNamed(a)), arrow::field("b", arrow::int8())}),
+                                  /*with_label=*/false);
+  };
+  const auto integers = extractor("int64"), others = extractor("list<uint8>"), strings = extractor("string");
+  EXPECT_TRUE((*integers)->CheckAgrees(**others).ok());
+  ExpectError((*integers)->CheckAgrees(**strings), StatusCode::kInvalidArgument,
+              {"column made: expected integers, integers, as in the files before, found strings, integers"});
+}
+
 TEST(DerivedColumns, HaveNamesOfTheirOwn) {
   Job job;
   AddSparse(&job, "made");

@@ -9,6 +9,7 @@
 #include "proto/field_options.pb.h"
 #include "proto/nearest_name.h"
 #include "proto/sampling_rules.h"
+#include "proto/partition_filter.h"
 #include "proto/table_rules.h"
 #include "proto/transform_rules.h"
 
@@ -105,6 +106,10 @@ void CheckMessage(const Message& message, const std::string& prefix, JobErrors* 
 void CheckSource(const SourceConfig& source, const std::string& path, JobErrors* errors) {
   for (int i = 0; i < source.uri_size(); ++i) {
     if (source.uri(i).empty()) errors->Add(fmt::format("{}.uri[{}]", path, i), "is empty, expected a path");
+  }
+  for (int i = 0; i < source.filter_size(); ++i) {
+    const auto filter = ParsePartitionFilter(source.filter(i));
+    if (!filter.ok()) errors->Add(fmt::format("{}.filter[{}]", path, i), filter.status().message());
   }
 }
 

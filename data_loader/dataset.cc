@@ -50,7 +50,7 @@ Status Dataset::Add(const Job& job, const SourceConfig& source, const LakeEntry&
 Result<std::unique_ptr<Dataset>> Dataset::Open(const Job& job, const SourceConfig& source, bool with_label,
                                                const std::vector<std::string>& extra_columns,
                                                const std::string& id_column) {
-  WEIR_ASSIGN_OR_RETURN(std::vector<LakeEntry> entries, ListFiles(source));
+  WEIR_ASSIGN_OR_RETURN(std::vector<LakeEntry> entries, ListFiles(source, LakeOptions::Of(job)));
   std::unique_ptr<Dataset> opened(new Dataset());
   for (const LakeEntry& entry : entries) {
     WEIR_RETURN_IF_ERROR(opened->Add(job, source, entry, with_label, extra_columns, id_column));

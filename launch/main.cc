@@ -10,6 +10,7 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include "data_loader/lake/file_systems.h"
 #include "launch/commands.h"
 #include "proto/nearest_name.h"
 
@@ -99,6 +100,7 @@ int main(int argc, char** argv) {
   char** flags = argv;
   gflags::ParseCommandLineFlags(&num_flags, &flags, /*remove_flags=*/false);
   google::InitGoogleLogging(argv[0]);
+  const weir::FileSystemsScope file_systems;
   const std::vector<std::string> words(argv + global_words, argv + argc);
   return weir::Run(words);
 }

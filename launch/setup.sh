@@ -14,14 +14,14 @@ if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then boost=libboost1.83-dev
 # Otherwise the same names on Debian 12 and Ubuntu 24.04. docs/dependencies.md says what each is for.
 packages="build-essential cmake ninja-build ccache git ca-certificates libopenmpi-dev openmpi-bin libprotobuf-dev
   protobuf-compiler libgflags-dev libgoogle-glog-dev libgtest-dev libgmock-dev libfmt-dev libasio-dev libssl-dev
-  libxxhash-dev librocksdb-dev libabsl-dev $boost python3-venv python3-dev"
+  libcurl4-openssl-dev libxxhash-dev librocksdb-dev libabsl-dev $boost python3-venv python3-dev"
 # Hosts of the tests are network namespaces, which lose packets by rules of nftables.
 test_packages="iproute2 nftables"
 # To link and run, libtorch_cpu needs these two of torch's own requirements and no other.
 torch="torch==2.11.0"
 torch_minimum=("$torch" "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti==13.0.*")
 arrow=("pyarrow==26.*")
-tests=("$torch" "numpy>=2" "scikit-learn>=1.5" "tensorboard>=2.17" "xxhash>=3")
+tests=("$torch" "numpy>=2" "scikit-learn>=1.5" "tensorboard>=2.17" "xxhash>=3" "moto[s3,server]>=5")
 
 say() { echo "setup: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -117,7 +117,7 @@ install_wheels() {
     fail "pip could not install ${torch_minimum[*]} ${arrow[*]}"
   if [ "$mode" = tests ]; then
     pip_install "${tests[@]}" || fail "pip could not install ${tests[*]}"
-    "$venv/bin/python" -c 'import torch, pyarrow, numpy, sklearn, tensorboard, xxhash' ||
+    "$venv/bin/python" -c 'import torch, pyarrow, numpy, sklearn, tensorboard, xxhash, moto.server' ||
       fail "the wheels in $venv do not work together; remove $venv and try again"
   fi
   libraries_present || fail "the wheels in $venv lack libtorch_cpu.so or libarrow.so.2600; remove $venv and try again"

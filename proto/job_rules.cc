@@ -8,8 +8,8 @@
 
 #include "proto/field_options.pb.h"
 #include "proto/nearest_name.h"
-#include "proto/sampling_rules.h"
 #include "proto/partition_filter.h"
+#include "proto/sampling_rules.h"
 #include "proto/table_rules.h"
 #include "proto/transform_rules.h"
 

@@ -14,6 +14,7 @@
 #include <parquet/schema.h>
 
 #include "data_loader/formats/parquet_page_skip.h"
+#include "data_loader/formats/parquet_status.h"
 #include "data_loader/lake/arrow_status.h"
 #include "data_loader/lake/decode_memory.h"
 
@@ -22,13 +23,15 @@ namespace {
 
 // Read from the file at a time, for each column of each stream.
 constexpr int64_t kColumnBufferBytes = 32 << 10;
+// The same where each read is a request over a network; never more than the column has in the row group.
+constexpr int64_t kRemoteColumnBufferBytes = 1 << 20;
 constexpr int kKeepFooterGroups = 64;
 
-parquet::ReaderProperties Properties() {
+parquet::ReaderProperties Properties(bool is_remote) {
   parquet::ReaderProperties properties(DecodeMemory());
   properties.set_page_checksum_verification(true);
   properties.enable_buffered_stream();
-  properties.set_buffer_size(kColumnBufferBytes);
+  properties.set_buffer_size(is_remote ? kRemoteColumnBufferBytes : kColumnBufferBytes);
   return properties;
 }
 
@@ -36,7 +39,7 @@ parquet::ReaderProperties Properties() {
 Result<std::unique_ptr<parquet::ParquetFileReader>> OpenFile(const LakeEntry& entry,
                                                              std::shared_ptr<parquet::FileMetaData> footer) {
   WEIR_ASSIGN_OR_RETURN(auto file, OpenEntry(entry));
-  return parquet::ParquetFileReader::Open(std::move(file), Properties(), std::move(footer));
+  return parquet::ParquetFileReader::Open(std::move(file), Properties(entry.is_remote()), std::move(footer));
 }
 
 Result<std::unique_ptr<parquet::arrow::FileReader>> ArrowReader(const std::string& path,
@@ -77,7 +80,7 @@ class ParquetRowReader : public RowReader {
       try {
         WEIR_RETURN_IF_ERROR(FromArrow(rows_->ReadNext(&batch), Place()));
       } catch (const std::exception& error) {
-        return DataLoss(fmt::format("{}: {}", Place(), error.what()));
+        return FromParquet(error, Place());
       }
       if (batch == nullptr) {
         return DataLoss(fmt::format("{}: expected {} rows or more, found {}", Place(), end_, row_));
@@ -119,10 +122,10 @@ Result<std::unique_ptr<LakeFile>> ParquetFile::Open(const LakeEntry& entry) {
     for (int g = 0; g < footer->num_row_groups(); ++g) {
       groups.push_back({footer->RowGroup(g)->num_rows()});
     }
-    if (footer->num_row_groups() > kKeepFooterGroups) opened->footer_ = footer;
+    if (entry.is_remote() || footer->num_row_groups() > kKeepFooterGroups) opened->footer_ = footer;
     WEIR_RETURN_IF_ERROR(opened->SetContents(std::move(schema), std::move(groups)));
   } catch (const std::exception& error) {
-    return DataLoss(fmt::format("{}: {}", entry.path, error.what()));
+    return FromParquet(error, entry.path);
   }
   return std::unique_ptr<LakeFile>(std::move(opened));
 }
@@ -146,7 +149,7 @@ Result<std::unique_ptr<RowReader>> ParquetFile::Read(int group, int64_t begin, i
     return std::unique_ptr<RowReader>(
         std::make_unique<ParquetRowReader>(path(), group, begin, end, std::move(reader), std::move(rows)));
   } catch (const std::exception& error) {
-    return DataLoss(fmt::format("{}: {}", path(), error.what()));
+    return FromParquet(error, path());
   }
 }
 

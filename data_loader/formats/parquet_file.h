@@ -25,7 +25,8 @@ class ParquetFile : public LakeFile {
  private:
   using LakeFile::LakeFile;
 
-  // Kept for files of many row groups only, where parsing it again for each would cost more than the memory.
+  // Kept for files of many row groups, where parsing it again for each would cost more than the memory, and for remote
+  // ones, which would be asked for it each time.
   std::shared_ptr<parquet::FileMetaData> footer_;
 };
 

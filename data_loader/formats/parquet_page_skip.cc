@@ -14,6 +14,7 @@
 #include <parquet/properties.h>
 #include <parquet/schema.h>
 
+#include "data_loader/formats/parquet_status.h"
 #include "data_loader/lake/arrow_status.h"
 #include "data_loader/lake/decode_memory.h"
 
@@ -124,7 +125,7 @@ class MiddleReader : public RowReader {
         arrays.push_back(std::move(array));
       }
     } catch (const std::exception& error) {
-      return DataLoss(fmt::format("{}: rows from {}: {}", path_, row_, error.what()));
+      return FromParquet(error, fmt::format("{}: rows from {}", path_, row_));
     }
     row_ += rows;
     return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows, std::move(arrays));

@@ -1,151 +1,114 @@
 #include "data_loader/lake/lake.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
-#include <system_error>
+#include <map>
+#include <string_view>
 
-#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
 #include <fmt/format.h>
-#include <glob.h>
-#include <sys/stat.h>
+#include <glog/logging.h>
 
-#include "base/clock.h"
-#include "data_loader/lake/arrow_status.h"
-#include "data_loader/lake/decode_memory.h"
+#include "data_loader/lake/file_systems.h"
+#include "data_loader/lake/http_storage.h"
+#include "data_loader/lake/lake_uri.h"
+#include "data_loader/lake/local_storage.h"
+#include "data_loader/lake/retry.h"
+#include "data_loader/lake/walk.h"
 
 namespace weir {
 namespace {
-
-// Far above any lake's partitions.
-constexpr size_t kFolderDepthMax = 64;
-
-bool IsHidden(const std::string& name) { return name.empty() || name[0] == '.' || name[0] == '_'; }
-
-bool HasWildcard(const std::string& path) { return path.find_first_of("*?[") != std::string::npos; }
 
 bool EndsWith(const std::string& path, std::string_view ending) {
   return path.size() > ending.size() && path.ends_with(ending);
 }
 
-int64_t ModifiedNanos(const struct stat& info) { return info.st_mtim.tv_sec * kNanosPerSecond + info.st_mtim.tv_nsec; }
+bool IsWeb(const LakeUri& uri) { return uri.scheme == "http" || uri.scheme == "https"; }
 
-// What identifies a folder, whatever the path to it.
-struct FolderId {
-  dev_t device;
-  ino_t inode;
-  bool operator==(const FolderId&) const = default;
+Result<std::shared_ptr<const Storage>> OpenWeb(const LakeUri& uri) {
+  if (uri.path.find_first_of("*[") != std::string::npos || uri.path.ends_with('/') || uri.path.empty()) {
+    return Unimplemented(
+        fmt::format("{}: expected the uri of one file: web servers have no folders that can be listed: name each file",
+                    uri.Shown()));
+  }
+  return std::shared_ptr<const Storage>(std::make_shared<HttpStorage>(uri));
+}
+
+// The storages of one source: uris of one bucket share one, and its connections.
+class Storages {
+ public:
+  explicit Storages(const LakeOptions& options) : policy_{.retry_ns = options.retry_ns} {}
+
+  Result<std::shared_ptr<const Storage>> Open(const LakeUri& uri) {
+    const std::string place =
+        fmt::format("{}://{}@{}{}?{}", uri.scheme, uri.user, uri.authority, IsWeb(uri) ? uri.path : "", uri.query);
+    if (const auto known = opened_.find(place); known != opened_.end()) return known->second;
+    WEIR_ASSIGN_OR_RETURN(auto storage, Make(uri));
+    if (storage->is_remote()) storage = WithRetries(std::move(storage), policy_);
+    return opened_[place] = std::move(storage);
+  }
+
+ private:
+  static Result<std::shared_ptr<const Storage>> Make(const LakeUri& uri) {
+    if (uri.scheme.empty()) return std::shared_ptr<const Storage>(std::make_shared<LocalStorage>());
+    if (IsWeb(uri)) return OpenWeb(uri);
+    if (uri.scheme == "s3" || uri.scheme == "gs" || uri.scheme == "hdfs") return OpenFileSystem(uri);
+    return Unimplemented(fmt::format(
+        "{}: expected a path, or a uri of s3, gs, hdfs, http or https: nothing reads \"{}\"", uri.Shown(), uri.scheme));
+  }
+
+  const RetryPolicy policy_;
+  std::map<std::string, std::shared_ptr<const Storage>> opened_;
 };
 
-// Appends the files in and below `folder`. Symbolic links are followed, but not back to a folder above: the files would
-// have no end. `above`: the folders on the way here.
-Status ListFolder(const std::string& folder, FolderId id, std::vector<FolderId>* above,
-                  std::vector<std::string>* paths) {
-  if (std::find(above->begin(), above->end(), id) != above->end()) {
-    return InvalidArgument(fmt::format("{}: a symbolic link leads back to a folder above it", folder));
-  }
-  if (above->size() >= kFolderDepthMax) {
-    return InvalidArgument(fmt::format("{}: expected folders at most {} deep, found more", folder, kFolderDepthMax));
-  }
-  above->push_back(id);
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (IsHidden(it->path().filename().string())) continue;
-    std::string path = it->path().string();
-    struct stat info;
-    if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, path);
-    if (S_ISDIR(info.st_mode)) {
-      WEIR_RETURN_IF_ERROR(ListFolder(path, {info.st_dev, info.st_ino}, above, paths));
-    } else {
-      paths->push_back(std::move(path));
-    }
-  }
-  if (error) return ErrnoStatus(error.value(), folder);
-  above->pop_back();
-  return Status();
-}
-
-// A path without wildcards, or a match of one with: a file, or a folder's files.
-Status ListPath(const std::string& path, std::vector<std::string>* paths) {
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) return ErrnoStatus(errno, path);
-  if (S_ISDIR(info.st_mode)) {
-    std::vector<FolderId> above;
-    return ListFolder(path, {info.st_dev, info.st_ino}, &above, paths);
-  }
-  paths->push_back(path);
-  return Status();
-}
-
-Status ListGlob(const std::string& pattern, std::vector<std::string>* paths) {
-  glob_t matches{};
-  int outcome = glob(pattern.c_str(), GLOB_ERR, nullptr, &matches);
-  Status status;
-  if (outcome == 0) {
-    for (size_t i = 0; i < matches.gl_pathc && status.ok(); ++i) {
-      std::string match = matches.gl_pathv[i];
-      if (!IsHidden(std::filesystem::path(match).filename().string())) status = ListPath(match, paths);
-    }
-  } else if (outcome == GLOB_ABORTED) {
-    status = PermissionDenied(fmt::format("{}: a folder on the way cannot be read", pattern));
-  } else if (outcome == GLOB_NOSPACE) {
-    status = ResourceExhausted(fmt::format("{}: no memory left to match it", pattern));
-  }
-  globfree(&matches);
-  return status;
-}
-
-// Appends the files of one uri, sorted.
-Status ListUri(const std::string& uri, std::vector<LakeEntry>* entries) {
-  std::string path = uri;
-  if (path.starts_with("file://")) {
-    path = path.substr(7);
-  } else if (path.find("://") != std::string::npos) {
-    return Unimplemented(
-        fmt::format("{}: expected a local path, a folder or a glob; other storage is not supported yet", uri));
-  }
-  std::vector<std::string> paths;
-  // A file whose name holds "*" or "[" is taken as it is.
-  std::error_code error;
-  bool literal = !HasWildcard(path) || std::filesystem::exists(path, error);
-  WEIR_RETURN_IF_ERROR(literal ? ListPath(path, &paths) : ListGlob(path, &paths));
-  if (paths.empty()) {
-    return NotFound(fmt::format(
-        "{}: expected at least one data file, found none (names that begin with '.' or '_' are skipped)", uri));
-  }
-  std::sort(paths.begin(), paths.end());
-  for (std::string& file : paths) {
-    struct stat info;
-    if (stat(file.c_str(), &info) != 0) return ErrnoStatus(errno, file);
-    entries->push_back({std::move(file), static_cast<uint64_t>(info.st_size), ModifiedNanos(info)});
+// Appends the files of one uri.
+Status ListUri(const LakeUri& uri, const PartitionFilters& filters, Storages* storages,
+               std::vector<LakeEntry>* entries) {
+  WEIR_ASSIGN_OR_RETURN(const std::shared_ptr<const Storage> storage, storages->Open(uri));
+  const std::string path = uri.Shown();
+  const size_t scheme_bytes = path.size() - uri.path.size();
+  WEIR_ASSIGN_OR_RETURN(std::vector<StoredFile> files, FindFiles(*storage, path, scheme_bytes, filters));
+  for (StoredFile& file : files) {
+    LakeEntry entry;
+    entry.bytes = file.bytes;
+    entry.modified_ns = file.modified_ns;
+    entry.version = std::move(file.version);
+    entry.partitions = PartitionsOf(std::string_view(file.path).substr(scheme_bytes));
+    entry.path = std::move(file.path);
+    entry.storage = storage;
+    entries->push_back(std::move(entry));
   }
   return Status();
 }
 
 }  // namespace
 
-Result<std::vector<LakeEntry>> ListFiles(const SourceConfig& source) {
+LakeOptions LakeOptions::Of(const Job& job) {
+  const double retry_s = std::min(job.data().retry_s(), job.cluster().progress_s() / 2);
+  return {.retry_ns = static_cast<int64_t>(retry_s * kNanosPerSecond)};
+}
+
+Result<std::vector<LakeEntry>> ListFiles(const SourceConfig& source, const LakeOptions& options) {
   if (source.uri_size() == 0) {
     return InvalidArgument(
         "the data source has no uri: expected files, folders or globs, as in data.train.uri=logs/*.parquet");
   }
+  WEIR_ASSIGN_OR_RETURN(const PartitionFilters filters, PartitionFilters::Parse(source.filter()));
+  Storages storages(options);
   std::vector<LakeEntry> entries;
-  for (const std::string& uri : source.uri()) WEIR_RETURN_IF_ERROR(ListUri(uri, &entries));
+  for (const std::string& uri : source.uri()) {
+    WEIR_RETURN_IF_ERROR(ListUri(ParseLakeUri(uri), filters, &storages, &entries));
+  }
   return entries;
 }
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenEntry(const LakeEntry& entry) {
-  WEIR_ASSIGN_OR_RETURN(auto file, FromArrow(arrow::io::ReadableFile::Open(entry.path, DecodeMemory()), entry.path));
-  struct stat info;
-  if (fstat(file->file_descriptor(), &info) != 0) return ErrnoStatus(errno, entry.path);
-  if (static_cast<uint64_t>(info.st_size) != entry.bytes || ModifiedNanos(info) != entry.modified_ns) {
-    return DataLoss(
-        fmt::format("{}: the file was changed while it was read: expected the one of {} bytes that was there at the "
-                    "start, found {} "
-                    "bytes, changed since; start the run again, with files that stay as they are",
-                    entry.path, entry.bytes, info.st_size));
-  }
-  return std::shared_ptr<arrow::io::RandomAccessFile>(std::move(file));
+  CHECK(entry.storage != nullptr) << entry.path << " was not listed";
+  StoredFile file;
+  file.path = entry.path;
+  file.bytes = entry.bytes;
+  file.modified_ns = entry.modified_ns;
+  file.version = entry.version;
+  return entry.storage->Open(file);
 }
 
 DataConfig::FileFormat FormatOf(const std::string& path, DataConfig::FileFormat format) {

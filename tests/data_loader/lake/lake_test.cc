@@ -68,6 +68,15 @@ TEST(Lake, GlobsMatchFilesAndFolders) {
   folder.Write("dt=1/part-0.csv", "1");
   folder.Write("dt=1/part-1.csv", "1");
   folder.Write("dt=2/part-0.csv", "1");
+  folder.Write("dt=2/deep/_hidden/part-0.csv", "1");
+  folder.Write("_dt=3/part-0.csv", "1");
+  folder.Write("a*b.csv", "1");
+  folder.Write("a-b.csv", "1");
+  EXPECT_EQ(Paths(ListFiles(Source(folder / "*/part-0.csv"))).size(), 2u);
+  EXPECT_EQ(Paths(ListFiles(Source(folder / "dt=?/deep/_hidden/*.csv"))),
+            (std::vector{folder / "dt=2/deep/_hidden/part-0.csv"}));
+  EXPECT_EQ(Paths(ListFiles(Source(folder / "a*b.csv"))), (std::vector{folder / "a*b.csv"}));
+  EXPECT_EQ(Paths(ListFiles(Source(folder / "a[*-]b.csv"))).size(), 2u);
   EXPECT_EQ(Paths(ListFiles(Source(folder / "dt=*/part-0.csv"))),
             (std::vector{folder / "dt=1/part-0.csv", folder / "dt=2/part-0.csv"}));
   EXPECT_EQ(Paths(ListFiles(Source(folder / "dt=*"))).size(), 3u);
@@ -91,7 +100,30 @@ TEST(Lake, NamesWhatMatchesNothing) {
   ExpectError(ListFiles(Source(folder.path())).status(), StatusCode::kNotFound, {folder.path()});
   ExpectError(ListFiles(Source(folder / "gone.csv")).status(), StatusCode::kNotFound, {folder / "gone.csv"});
   ExpectError(ListFiles(SourceConfig()).status(), StatusCode::kInvalidArgument, {"uri"});
-  ExpectError(ListFiles(Source("s3://bucket/x")).status(), StatusCode::kUnimplemented, {"s3://bucket/x"});
+  ExpectError(ListFiles(Source("ftp://user:secret@host/x")).status(), StatusCode::kUnimplemented,
+              {"ftp://host/x", "s3"});
+  ExpectError(ListFiles(Source("s3://")).status(), StatusCode::kInvalidArgument, {"s3://", "bucket"});
+}
+
+TEST(Lake, FiltersLeaveOutPartitions) {
+  TempFolder folder;
+  for (const std::string dt : {"2026-10-31", "2026-11-01", "2026-11-02", "__HIVE_DEFAULT_PARTITION__"}) {
+    for (const std::string hour : {"3", "21"}) folder.Write("dt=" + dt + "/hour=" + hour + "/part.csv", "1");
+  }
+  SourceConfig source = Source(folder.path());
+  source.add_filter("dt >= 2026-11-01");
+  source.add_filter("hour < 10");
+  auto entries = ListFiles(source);
+  ASSERT_EQ(Paths(entries),
+            (std::vector{folder / "dt=2026-11-01/hour=3/part.csv", folder / "dt=2026-11-02/hour=3/part.csv"}));
+  EXPECT_EQ(entries->front().partitions.back(), (PartitionValue{"hour", "3"}));
+
+  source.set_filter(0, "day = 1");
+  ExpectError(ListFiles(source).status(), StatusCode::kInvalidArgument, {"\"day = 1\"", "dt", "hour"});
+  source.set_filter(0, "dt > 2027");
+  ExpectError(ListFiles(source).status(), StatusCode::kNotFound, {folder.path(), "\"dt > 2027\""});
+  source.set_filter(0, "dt >");
+  ExpectError(ListFiles(source).status(), StatusCode::kInvalidArgument, {"\"dt >\"", "value is missing"});
 }
 
 TEST(Lake, AFileThatChangesIsNoticedWhenItIsOpenedAgain) {

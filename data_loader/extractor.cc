@@ -88,7 +88,7 @@ Status FeatureExtractor::AddFeature(FeatureConfig feature, const arrow::Schema& 
   if (!feature.has_column()) feature.set_column(feature.name());
   WEIR_ASSIGN_OR_RETURN(const arrow::Field* field,
                         Find(schema, feature.column(), fmt::format("feature {}", feature.name())));
-  const bool text = IsText(schema, *field);
+  const bool text = IsText(*field);
   if (feature.has_numeric()) return AddNumeric(feature, *field->type(), text);
   const std::string& weight = feature.sparse().weight_column();
   const arrow::DataType* weight_type = nullptr;
@@ -120,13 +120,13 @@ Result<std::unique_ptr<FeatureExtractor>> FeatureExtractor::Make(const Job& job,
     made->all_positive_ = !label.has_column();
     if (label.has_column()) {
       WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, label.column(), "label"));
-      WEIR_ASSIGN_OR_RETURN(made->label_, LabelColumn::Make(label, *field->type(), IsText(schema, *field)));
+      WEIR_ASSIGN_OR_RETURN(made->label_, LabelColumn::Make(label, *field->type(), IsText(*field)));
       made->label_name_ = label.column();
       made->label_policy_ = PolicyWithoutDefault(label, data);
     }
     if (const std::string& weight = data.weight_column(); !weight.empty()) {
       WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, made->Find(schema, weight, "weight"));
-      WEIR_ASSIGN_OR_RETURN(made->weight_, WeightColumn::Make(weight, *field->type(), IsText(schema, *field)));
+      WEIR_ASSIGN_OR_RETURN(made->weight_, WeightColumn::Make(weight, *field->type(), IsText(*field)));
       made->weight_name_ = weight;
       made->weight_policy_ = data.has_on_bad_weight() ? data.on_bad_weight() : data.on_bad_row();
     }

@@ -28,7 +28,7 @@ Result<std::unique_ptr<OrderedReader>> OrderedReader::Open(const Job& job, const
                                          name, field->type()->ToString(), dataset->file(0).path(),
                                          other->type()->ToString()));
     }
-    fields.push_back(field->WithNullable(true));
+    fields.push_back(arrow::field(name, field->type()));
   }
   return std::unique_ptr<OrderedReader>(new OrderedReader(std::move(dataset), arrow::schema(std::move(fields))));
 }

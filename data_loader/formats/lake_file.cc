@@ -6,15 +6,14 @@
 
 #include "data_loader/formats/csv_file.h"
 #include "data_loader/formats/parquet_file.h"
+#include "data_loader/formats/partition_columns.h"
 
 namespace weir {
 namespace {
 
 constexpr char kTextMark[] = "weir.text";
 
-}  // namespace
-
-Result<std::unique_ptr<LakeFile>> LakeFile::Open(const LakeEntry& entry, const DataConfig& config) {
+Result<std::unique_ptr<LakeFile>> OpenFormat(const LakeEntry& entry, const DataConfig& config) {
   DataConfig::FileFormat format = FormatOf(entry.path, config.format());
   if (entry.bytes == 0) {
     return InvalidArgument(fmt::format("{}: the file is empty (0 bytes): expected {}", entry.path,
@@ -22,6 +21,13 @@ Result<std::unique_ptr<LakeFile>> LakeFile::Open(const LakeEntry& entry, const D
   }
   if (format == DataConfig::PARQUET) return ParquetFile::Open(entry);
   return CsvFile::Open(entry, config.csv(), config.format() == DataConfig::AUTO);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LakeFile>> LakeFile::Open(const LakeEntry& entry, const DataConfig& config) {
+  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<LakeFile> file, OpenFormat(entry, config));
+  return WithPartitionColumns(std::move(file));
 }
 
 Status LakeFile::SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<RowGroup> groups) {
@@ -37,21 +43,16 @@ Status LakeFile::SetContents(std::shared_ptr<arrow::Schema> schema, std::vector<
   return Status();
 }
 
-bool IsText(const arrow::Schema& schema) {
-  return schema.metadata() != nullptr && schema.metadata()->Contains(kTextMark);
+bool IsText(const arrow::Field& field) { return field.HasMetadata() && field.metadata()->Contains(kTextMark); }
+
+std::shared_ptr<arrow::Field> AsText(const std::shared_ptr<arrow::Field>& field) {
+  return field->WithMetadata(arrow::key_value_metadata({kTextMark}, {"1"}));
 }
 
 std::shared_ptr<arrow::Schema> AsText(const std::shared_ptr<arrow::Schema>& schema) {
-  return schema->WithMetadata(arrow::key_value_metadata({kTextMark}, {"1"}));
-}
-
-bool IsText(const arrow::Schema& schema, const arrow::Field& field) {
-  if (field.metadata() == nullptr || !field.metadata()->Contains(kTextMark)) return IsText(schema);
-  return field.metadata()->Get(kTextMark).ValueOr("") == "1";
-}
-
-std::shared_ptr<arrow::Field> AsText(const std::shared_ptr<arrow::Field>& field, bool text) {
-  return field->WithMetadata(arrow::key_value_metadata({kTextMark}, {text ? "1" : "0"}));
+  arrow::FieldVector fields;
+  for (const auto& field : schema->fields()) fields.push_back(AsText(field));
+  return arrow::schema(std::move(fields));
 }
 
 }  // namespace weir

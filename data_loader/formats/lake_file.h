@@ -35,7 +35,8 @@ class LakeFile {
  public:
   virtual ~LakeFile() = default;
 
-  // Reads the columns' names and types and the row groups, not the rows (CSV: counts the lines).
+  // Reads the columns' names and types and the row groups, not the rows (CSV: counts the lines). The partitions of the
+  // entry are columns too (see partition_columns.h).
   static Result<std::unique_ptr<LakeFile>> Open(const LakeEntry& entry, const DataConfig& config);
 
   // Rows [begin, end) of a row group, in record batches of at most batch_rows; only the named columns are read. What
@@ -46,7 +47,7 @@ class LakeFile {
 
   const LakeEntry& entry() const { return entry_; }
   const std::string& path() const { return entry_.path; }
-  // Columns of CSV files are utf8, trimmed, null where missing; see IsText().
+  // Columns of CSV files are utf8, trimmed, null where missing, and text (see IsText); so are partitions.
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
   const std::vector<RowGroup>& row_groups() const { return row_groups_; }
   // The row of the file with which each row group begins.
@@ -66,13 +67,12 @@ class LakeFile {
   int64_t rows_ = 0;
 };
 
-// Whether the columns of `schema` are text without types of their own (CSV), so that numbers are to be parsed from
-// them.
-bool IsText(const arrow::Schema& schema);
-// `schema` marked as text.
+// Whether a column is text without a type of its own (of CSV, or a partition's value), so that numbers are to be parsed
+// from it.
+bool IsText(const arrow::Field& field);
+// The column marked as text.
+std::shared_ptr<arrow::Field> AsText(const std::shared_ptr<arrow::Field>& field);
+// All columns of `schema` marked as text.
 std::shared_ptr<arrow::Schema> AsText(const std::shared_ptr<arrow::Schema>& schema);
-// The same of one column, which may be marked otherwise than its schema.
-bool IsText(const arrow::Schema& schema, const arrow::Field& field);
-std::shared_ptr<arrow::Field> AsText(const std::shared_ptr<arrow::Field>& field, bool text);
 
 }  // namespace weir

@@ -41,11 +41,12 @@ Result<const arrow::Field*> DerivedColumns::AddAt(int place, const arrow::Schema
       return InvalidArgument(fmt::format("column {}: from: {} does not stand above it", config.name(), from));
     }
     WEIR_ASSIGN_OR_RETURN(const arrow::Field* field, is_made ? AddAt(above->second, schema, find) : find(from));
-    source.types.push_back({field->type(), IsText(schema, *field)});
+    source.types.push_back({field->type(), IsText(*field)});
   }
   WEIR_ASSIGN_OR_RETURN(auto transform, MakeTransform(source));
   const ColumnType& type = transform->type();
-  Column column{AsText(arrow::field(config.name(), type.type), type.text),
+  const auto field = arrow::field(config.name(), type.type);
+  Column column{type.text ? AsText(field) : field,
                 {config.from().begin(), config.from().end()},
                 std::move(transform)};
   added_at_[config.name()] = static_cast<int>(added_.size());

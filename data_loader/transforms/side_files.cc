@@ -163,7 +163,7 @@ Result<ColumnType> FindColumn(const LakeFile& file, const std::string& name) {
   if (const auto field = file.schema()->GetFieldByName(name); field != nullptr) {
     auto type = field->type();
     if (type->id() == arrow::Type::DICTIONARY) type = static_cast<const arrow::DictionaryType&>(*type).value_type();
-    return ColumnType{type, IsText(*file.schema())};
+    return ColumnType{type, IsText(*field)};
   }
   return InvalidArgument(fmt::format("expected one column '{}', found none or several{}", name,
                                      SuggestName(name, file.schema()->field_names())));

@@ -66,8 +66,9 @@ Result<LakeSummary> ReadLakeStatistics(const DataConfig& config, const SourceCon
 
   const arrow::Schema& schema = *files[0]->schema();
   std::vector<std::unique_ptr<ColumnStatistics>> columns;
-  for (const auto& field : schema.fields())
-    columns.push_back(std::make_unique<ColumnStatistics>(field, IsText(schema)));
+  for (const auto& field : schema.fields()) {
+    columns.push_back(std::make_unique<ColumnStatistics>(field, IsText(*field)));
+  }
   LakeRows rows(&files, std::move(parts), kBatchRows);
   ProgressLine progress;
   int64_t rows_done = 0;

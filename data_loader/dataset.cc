@@ -23,6 +23,7 @@ Status Dataset::Add(const Job& job, const SourceConfig& source, const LakeEntry&
   if (same) {
     extractors_.push_back(extractors_.back());
     columns_.push_back(columns_.back());
+    dictionary_columns_.push_back(dictionary_columns_.back());
   } else {
     auto extractor = FeatureExtractor::Make(job, schema, with_label, id_column, &side_files_);
     if (!extractor.ok()) return extractor.status().Wrap(entry.path);
@@ -38,6 +39,11 @@ Status Dataset::Add(const Job& job, const SourceConfig& source, const LakeEntry&
       if (std::find(columns.begin(), columns.end(), extra) == columns.end()) columns.push_back(extra);
     }
     columns_.push_back(std::move(columns));
+    std::vector<std::string> dictionaries = extractors_.back()->dictionary_columns();
+    std::erase_if(dictionaries, [&](const std::string& column) {
+      return std::find(extra_columns.begin(), extra_columns.end(), column) != extra_columns.end();
+    });
+    dictionary_columns_.push_back(std::move(dictionaries));
   }
   if (__builtin_add_overflow(rows_, file->rows(), &rows_)) {
     return DataLoss(fmt::format("{}: expected a number of rows, found {} after those of the files before", entry.path,

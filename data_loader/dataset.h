@@ -30,6 +30,8 @@ class Dataset {
   const FeatureExtractor& extractor(int i) const { return *extractors_[i]; }
   // What is read of file i: the features' columns and the extra ones.
   const std::vector<std::string>& columns(int i) const { return columns_[i]; }
+  // Those of them that only features read which take dictionaries of the values.
+  const std::vector<std::string>& dictionary_columns(int i) const { return dictionary_columns_[i]; }
   int64_t rows() const { return rows_; }
   GroupRows group_rows() const;
   // What a position is bound to.
@@ -43,7 +45,7 @@ class Dataset {
   SideFiles side_files_;
   std::vector<std::unique_ptr<LakeFile>> files_;
   std::vector<std::shared_ptr<const FeatureExtractor>> extractors_;  // one per file; files of one schema share it
-  std::vector<std::vector<std::string>> columns_;
+  std::vector<std::vector<std::string>> columns_, dictionary_columns_;
   int64_t rows_ = 0;
 };
 

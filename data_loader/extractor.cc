@@ -168,23 +168,45 @@ Status FeatureExtractor::AddNumeric(const FeatureConfig& feature, const arrow::D
   return Status();
 }
 
-Status FeatureExtractor::Extract(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
+std::vector<std::string> FeatureExtractor::dictionary_columns() const {
+  // What another reader of the column expects is its declared type.
+  const auto only_sparse = [&](const std::string& column) {
+    const bool numeric = std::any_of(numeric_.begin(), numeric_.end(),
+                                     [&](const NumericInput& input) { return input.column == column; });
+    return !numeric && column != label_name_ && column != weight_name_ && column != id_name_ &&
+           !derived_.Reads(column) &&
+           std::find(value_weight_columns_.begin(), value_weight_columns_.end(), column) == value_weight_columns_.end();
+  };
+  std::vector<std::string> accepted, refused;
+  for (size_t f = 0; f < sparse_.size(); ++f) {
+    const std::string& column = sparse_columns_[f];
+    (sparse_[f].AcceptsDictionary() && only_sparse(column) ? accepted : refused).push_back(column);
+  }
+  std::erase_if(accepted, [&](const std::string& column) {
+    return std::find(refused.begin(), refused.end(), column) != refused.end();
+  });
+  return accepted;
+}
+
+Status FeatureExtractor::Extract(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad,
+                                 KeptKeys* kept) const {
   const size_t bad_before = bad->size();
   WEIR_RETURN_IF_ERROR(FindBrokenRows(rows, out->num_samples, bad));
   SetPolicy(row_policy_, bad_before, bad);
   if (derived_.empty()) {
-    WEIR_RETURN_IF_ERROR(ExtractColumns(rows, out, bad));
+    WEIR_RETURN_IF_ERROR(ExtractColumns(rows, out, bad, kept));
   } else {
     const size_t found = bad->size();
     WEIR_ASSIGN_OR_RETURN(const auto all, derived_.AppendTo(rows, out->num_samples, bad));
     SetPolicy(derived_policy_, found, bad);
-    WEIR_RETURN_IF_ERROR(ExtractColumns(*all, out, bad));
+    WEIR_RETURN_IF_ERROR(ExtractColumns(*all, out, bad, kept));
   }
   if (bad->size() > bad_before) SortByRow(bad_before, bad);
   return Status();
 }
 
-Status FeatureExtractor::ExtractColumns(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
+Status FeatureExtractor::ExtractColumns(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad,
+                                        KeptKeys* kept) const {
   const int64_t n = rows.num_rows();
   const int64_t first = out->num_samples;
   out->labels.resize(first + n, all_positive_ ? 1.0f : 0.0f);
@@ -201,7 +223,7 @@ Status FeatureExtractor::ExtractColumns(const arrow::RecordBatch& rows, Batch* o
     SetPolicy(weight_policy_, std::exchange(found, bad->size()), bad);
   }
   WEIR_RETURN_IF_ERROR(ExtractNumeric(rows, out, bad));
-  WEIR_RETURN_IF_ERROR(ExtractSparse(rows, out, bad));
+  WEIR_RETURN_IF_ERROR(ExtractSparse(rows, out, bad, kept));
   found = bad->size();
   if (id_) {
     WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, id_name_));
@@ -219,20 +241,43 @@ Status FeatureExtractor::ExtractColumns(const arrow::RecordBatch& rows, Batch* o
 Status FeatureExtractor::ExtractNumeric(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
   const int64_t first = out->num_samples;
   out->numeric.resize((first + rows.num_rows()) * numeric_dim_);
-  for (const NumericInput& input : numeric_) {
+  float* begin = out->numeric.data() + first * numeric_dim_;
+  arrow::ArrayVector columns;  // one per numeric feature
+  std::vector<const float*> plain;
+  std::vector<int64_t> places;
+  std::vector<size_t> plain_features, others;
+  for (size_t f = 0; f < numeric_.size(); ++f) {
+    WEIR_ASSIGN_OR_RETURN(auto column, ColumnOf(rows, numeric_[f].column));
+    const float* values = numeric_[f].number ? numeric_[f].number->AsTheyAre(*column) : nullptr;
+    if (values != nullptr) {
+      plain.push_back(values);
+      places.push_back(numeric_[f].offset);
+    }
+    (values != nullptr ? plain_features : others).push_back(f);
+    columns.push_back(std::move(column));
+  }
+  const std::vector<bool> finite = Interleave(plain, places, rows.num_rows(), begin, numeric_dim_);
+  for (size_t p = 0; p < plain.size(); ++p) {
+    if (!finite[p]) others.push_back(plain_features[p]);
+  }
+  // Of a row's faults the first feature's counts.
+  std::sort(others.begin(), others.end());
+  for (const size_t f : others) {
+    const NumericInput& input = numeric_[f];
     const size_t found = bad->size();
-    WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, input.column));
-    float* values = out->numeric.data() + first * numeric_dim_ + input.offset;
-    WEIR_RETURN_IF_ERROR(input.number ? input.number->Extract(*column, values, numeric_dim_, first, bad)
-                                      : input.vector->Extract(*column, values, numeric_dim_, first, bad));
+    float* values = begin + input.offset;
+    WEIR_RETURN_IF_ERROR(input.number ? input.number->Extract(*columns[f], values, numeric_dim_, first, bad)
+                                      : input.vector->Extract(*columns[f], values, numeric_dim_, first, bad));
     SetPolicy(input.policy, found, bad);
   }
   return Status();
 }
 
-Status FeatureExtractor::ExtractSparse(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const {
+Status FeatureExtractor::ExtractSparse(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad,
+                                       KeptKeys* kept) const {
   const int64_t first = out->num_samples;
   out->sparse.resize(sparse_.size());
+  if (kept != nullptr) kept->resize(sparse_.size());
   for (size_t f = 0; f < sparse_.size(); ++f) {
     const size_t found = bad->size();
     std::shared_ptr<arrow::Array> weights;
@@ -240,7 +285,8 @@ Status FeatureExtractor::ExtractSparse(const arrow::RecordBatch& rows, Batch* ou
       WEIR_ASSIGN_OR_RETURN(weights, ColumnOf(rows, value_weight_columns_[f]));
     }
     WEIR_ASSIGN_OR_RETURN(const auto column, ColumnOf(rows, sparse_columns_[f]));
-    WEIR_RETURN_IF_ERROR(sparse_[f].Extract(*column, weights.get(), &out->sparse[f], first, bad));
+    WEIR_RETURN_IF_ERROR(sparse_[f].Extract(*column, weights.get(), &out->sparse[f], first, bad,
+                                            kept != nullptr ? &(*kept)[f] : nullptr));
     WEIR_RETURN_IF_ERROR(CheckValueCount(out->sparse[f].values.size(), first + rows.num_rows(), sparse_columns_[f]));
     SetPolicy(sparse_policies_[f], found, bad);
   }

@@ -23,6 +23,9 @@
 
 namespace weir {
 
+// Of each sparse feature: the keys of its column's last dictionary.
+using KeptKeys = std::vector<DictionaryKeys>;
+
 // Immutable once made; thread-safe.
 class FeatureExtractor {
  public:
@@ -35,12 +38,15 @@ class FeatureExtractor {
 
   // The columns read, each once.
   const std::vector<std::string>& columns() const { return columns_; }
+  // Those of them that may come as dictionaries of their values, which are then hashed once.
+  std::vector<std::string> dictionary_columns() const;
 
   // Appends the rows to *out, in order: sparse, numeric, labels and weights in FeatureSet order, ids where there is a
   // column of them; sample_index stays as it is. Rows with a value that cannot be used are appended too, with defaults,
   // and described in *bad (not null), each once, by its gravest fault, ascending, by their index in *out: what becomes
-  // of them is their policy's to say (RemoveRows). The columns are found by name; there may be others.
-  Status Extract(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
+  // of them is their policy's to say (RemoveRows). The columns are found by name; there may be others. kept: of the
+  // calls before for rows of the same reader; null to keep nothing.
+  Status Extract(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad, KeptKeys* kept = nullptr) const;
 
   // OK when the sparse features of both are hashed from the same kind of values, so that their keys agree.
   Status CheckAgrees(const FeatureExtractor& other) const;
@@ -59,12 +65,12 @@ class FeatureExtractor {
   FeatureExtractor(const Job& job, SideFiles* files) : derived_(job, files) {}
   Status AddFeature(FeatureConfig feature, const arrow::Schema& schema);
   Status ExtractNumeric(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
-  Status ExtractSparse(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
+  Status ExtractSparse(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad, KeptKeys* kept) const;
   // A column of the file, or one made of them.
   Result<const arrow::Field*> Find(const arrow::Schema& schema, const std::string& column, const std::string& reader);
   Status AddNumeric(const FeatureConfig& feature, const arrow::DataType& type, bool text);
   void JoinGroup(const FeatureConfig& feature);
-  Status ExtractColumns(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad) const;
+  Status ExtractColumns(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad, KeptKeys* kept) const;
 
   std::vector<std::string> columns_;
   std::vector<std::string> sparse_columns_;

@@ -13,7 +13,8 @@ constexpr int64_t kDecodeRows = 8192;
 OrderedReader::OrderedReader(std::unique_ptr<Dataset> dataset, std::shared_ptr<arrow::Schema> extra_schema)
     : dataset_(std::move(dataset)),
       extra_schema_(std::move(extra_schema)),
-      stream_(dataset_.get(), PlanOrderedEpoch(dataset_->group_rows()).streams[0], kDecodeRows) {}
+      stream_(dataset_.get(), PlanOrderedEpoch(dataset_->group_rows()).streams[0], kDecodeRows,
+              /*dictionaries=*/false) {}
 
 Result<std::unique_ptr<OrderedReader>> OrderedReader::Open(const Job& job, const SourceConfig& source, bool with_label,
                                                            const std::vector<std::string>& extra_columns) {

@@ -19,6 +19,7 @@ Status RowStream::Decode() {
     if (reader_ == nullptr) {
       WEIR_ASSIGN_OR_RETURN(reader_,
                             file.Read(piece.group, row_, piece.end, dataset_->columns(piece.file), batch_rows_));
+      if (dictionaries_) reader_->AcceptDictionaries(dataset_->dictionary_columns(piece.file));
     }
     WEIR_ASSIGN_OR_RETURN(pending_, reader_->Next());
     if (pending_ == nullptr) {

@@ -24,9 +24,10 @@ struct StreamRows {
 // One thread. Holds one open row group and what was decoded of it (at most batch_rows rows).
 class RowStream {
  public:
-  // dataset: must outlive the stream.
-  RowStream(const Dataset* dataset, std::vector<Piece> pieces, int64_t batch_rows)
-      : dataset_(dataset), pieces_(std::move(pieces)), batch_rows_(batch_rows) {
+  // dataset: must outlive the stream. dictionaries: the dataset's dictionary_columns() may come as such; who extracts
+  // then keeps their keys (KeptKeys).
+  RowStream(const Dataset* dataset, std::vector<Piece> pieces, int64_t batch_rows, bool dictionaries)
+      : dataset_(dataset), pieces_(std::move(pieces)), batch_rows_(batch_rows), dictionaries_(dictionaries) {
     BeginPiece();
   }
 
@@ -46,6 +47,7 @@ class RowStream {
   const Dataset* const dataset_;
   const std::vector<Piece> pieces_;
   const int64_t batch_rows_;
+  const bool dictionaries_;
   size_t piece_ = 0;
   int64_t row_ = 0;  // of the piece's row group: the next to be given out
   std::unique_ptr<RowReader> reader_;

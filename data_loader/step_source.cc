@@ -16,15 +16,15 @@ namespace {
 
 // Appends up to `rows` rows of the stream to *out; what was bad goes to *bad (by row of *out) with its place in
 // *places.
-Status AppendRows(const Dataset& dataset, RowStream* stream, int64_t rows, Batch* out, std::vector<BadRow>* bad,
-                  std::vector<FileBadRow>* places) {
+Status AppendRows(const Dataset& dataset, RowStream* stream, int64_t rows, KeptKeys* kept, Batch* out,
+                  std::vector<BadRow>* bad, std::vector<FileBadRow>* places) {
   while (rows > 0) {
     StreamRows read;
     WEIR_ASSIGN_OR_RETURN(bool more, stream->Next(rows, &read));
     if (!more) return Internal(fmt::format("a stream of the plan ended {} rows early", rows));
     const int64_t first = out->num_samples;
     const size_t bad_before = bad->size();
-    Status status = dataset.extractor(read.file).Extract(*read.rows, out, bad);
+    Status status = dataset.extractor(read.file).Extract(*read.rows, out, bad, kept);
     if (!status.ok()) return status.Wrap(dataset.file(read.file).path());
     for (size_t b = bad_before; b < bad->size(); ++b) {
       const int64_t row = (*bad)[b].row;
@@ -43,7 +43,7 @@ class OrderedSource : public StepSource {
 
   Status StartEpoch(int64_t, int64_t samples) override {
     stream_ = std::make_unique<RowStream>(dataset_, PlanOrderedEpoch(dataset_->group_rows()).streams[0],
-                                          options_.decode_rows);
+                                          options_.decode_rows, /*dictionaries=*/true);
     return stream_->Skip(samples);
   }
 
@@ -52,7 +52,7 @@ class OrderedSource : public StepSource {
     const int64_t end = step_rows * (options_.worker + 1) / options_.num_workers;
     WEIR_RETURN_IF_ERROR(stream_->Skip(begin));
     std::vector<BadRow> bad_in_batch;
-    WEIR_RETURN_IF_ERROR(AppendRows(*dataset_, stream_.get(), end - begin, out, &bad_in_batch, bad));
+    WEIR_RETURN_IF_ERROR(AppendRows(*dataset_, stream_.get(), end - begin, &kept_, out, &bad_in_batch, bad));
     out->sample_index.resize(out->num_samples);
     std::iota(out->sample_index.begin(), out->sample_index.end(), begin);
     RemoveRows(bad_in_batch, out);
@@ -63,6 +63,7 @@ class OrderedSource : public StepSource {
   const Dataset* const dataset_;
   const LoaderOptions options_;
   std::unique_ptr<RowStream> stream_;
+  KeptKeys kept_;
 };
 
 // The rows of one stream: a block that is permuted and given out, and the next one, which is decoded meanwhile.
@@ -75,7 +76,8 @@ struct ShuffledStream {
   std::vector<uint8_t> single;             // one per sparse feature: each row of the block has exactly one key
   std::map<int64_t, FileBadRow> bad_rows;  // by row of the block
   int64_t next = 0;                        // row of the block
-  Batch coming;                            // in the order of the stream
+  KeptKeys kept;
+  Batch coming;  // in the order of the stream
   std::vector<BadRow> coming_bad;
   std::vector<FileBadRow> coming_places;  // one per bad row
   Status coming_status;                   // an error counts once its rows' turn has come
@@ -182,7 +184,8 @@ class ShuffledSource : public StepSource {
     stream.stream = s;
     stream.next_block = taken / options_.shuffle_rows;
     const int64_t before = stream.next_block * options_.shuffle_rows;
-    stream.rows = std::make_unique<RowStream>(dataset_, std::move(pieces), std::min(options_.decode_rows, block_rows_));
+    stream.rows = std::make_unique<RowStream>(dataset_, std::move(pieces), std::min(options_.decode_rows, block_rows_),
+                                              /*dictionaries=*/true);
     stream.rows_left = rows - before;
     WEIR_RETURN_IF_ERROR(stream.rows->Skip(before));
     if (taken == before) return Status();
@@ -198,8 +201,8 @@ class ShuffledSource : public StepSource {
   void Decode(int64_t rows, ShuffledStream* stream) {
     rows = std::min(rows, ComingRows(*stream) - stream->coming.num_samples);
     if (!stream->coming_status.ok()) return;
-    stream->coming_status =
-        AppendRows(*dataset_, stream->rows.get(), rows, &stream->coming, &stream->coming_bad, &stream->coming_places);
+    stream->coming_status = AppendRows(*dataset_, stream->rows.get(), rows, &stream->kept, &stream->coming,
+                                       &stream->coming_bad, &stream->coming_places);
   }
 
   // The next blocks of all streams are decoded as the rows of these go out, one stream after the other: read at once,

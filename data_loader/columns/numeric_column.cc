@@ -1,5 +1,7 @@
 #include "data_loader/columns/numeric_column.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include <arrow/array.h>
@@ -54,6 +56,35 @@ void NumericColumn::TransformAll(std::span<double> values) const {
   if (log_) all(LogTransform());
   if (standardize_) all(standard_);
   if (min_max_) all(*min_max_);
+}
+
+const float* NumericColumn::AsTheyAre(const arrow::Array& column) const {
+  const bool transforms = clip_.low > -kInfinity || clip_.high < kInfinity || log_ || standardize_ || min_max_;
+  if (transforms || column.type_id() != arrow::Type::FLOAT || column.null_count() > 0) return nullptr;
+  return static_cast<const arrow::FloatArray&>(column).raw_values();
+}
+
+std::vector<bool> Interleave(std::span<const float* const> columns, std::span<const int64_t> places, int64_t rows,
+                             float* out, int64_t stride) {
+  // Rows whose places stay in the first cache while all columns pass.
+  constexpr int64_t kBlock = 128;
+  std::vector<uint32_t> largest(columns.size(), 0);
+  for (int64_t begin = 0; begin < rows; begin += kBlock) {
+    const int64_t n = std::min(kBlock, rows - begin);
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const float* in = columns[c] + begin;
+      float* to = out + begin * stride + places[c];
+      for (int64_t i = 0; i < n; ++i) to[i * stride] = in[i];
+      uint32_t most = largest[c];
+      for (int64_t i = 0; i < n; ++i) most = std::max(most, std::bit_cast<uint32_t>(in[i]) << 1);
+      largest[c] = most;
+    }
+  }
+  // What is not finite has all bits of the exponent set.
+  constexpr uint32_t kExponent = 0xff000000;
+  std::vector<bool> finite;
+  for (const uint32_t most : largest) finite.push_back(most < kExponent);
+  return finite;
 }
 
 Status NumericColumn::Extract(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,

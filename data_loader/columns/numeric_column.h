@@ -55,6 +55,10 @@ class NumericColumn {
   Status Extract(const arrow::Array& column, float* out, int64_t stride, int64_t first_row,
                  std::vector<BadRow>* bad) const;
 
+  // The column's values where they are the feature's as they stand, numbers that are not finite among them: null where
+  // there is something to convert, to fill in or to transform.
+  const float* AsTheyAre(const arrow::Array& column) const;
+
  private:
   void TransformAll(std::span<double> values) const;
   // `out` holds the transformed values: appends the rows that are bad, and writes the default for them.
@@ -69,5 +73,10 @@ class NumericColumn {
   StandardTransform standard_;
   std::optional<MinMaxTransform> min_max_;
 };
+
+// out[i * stride + place] = columns[c][i] for i in [0, rows), `place` being places[c]. Returns, for each column,
+// whether all of it is finite.
+std::vector<bool> Interleave(std::span<const float* const> columns, std::span<const int64_t> places, int64_t rows,
+                             float* out, int64_t stride);
 
 }  // namespace weir

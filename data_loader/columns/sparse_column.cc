@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/number_text.h"
+#include "data_loader/columns/dictionary_indices.h"
 #include "data_loader/columns/list_bounds.h"
 
 namespace weir {
@@ -43,6 +44,17 @@ std::string_view Expected(const SparseConfig& config) {
       return "int8..int64, uint8..uint64, string, large_string or binary, or a list or dictionary of them "
              "(floating numbers only with boundaries)";
   }
+}
+
+// Appends n samples of one value each; returns where these go.
+uint64_t* AppendSingle(size_t n, Jagged* out) {
+  const size_t before = out->values.size(), first_offset = out->offsets.size();
+  out->values.resize(before + n);
+  out->offsets.resize(first_offset + n);
+  // Past 2^31 values the offsets mean nothing; CheckValueCount() refuses them.
+  std::iota(out->offsets.begin() + static_cast<int64_t>(first_offset), out->offsets.end(),
+            static_cast<uint32_t>(before) + 1);
+  return out->values.data() + before;
 }
 
 // Whether a feature may read values of `type`.
@@ -139,10 +151,10 @@ Result<uint64_t> SparseColumn::OfText(std::string_view text) const {
   return OfNumber(number);
 }
 
-Status SparseColumn::KeysOf(const arrow::Array& values, uint64_t* keys, Cell* cells) const {
+Status SparseColumn::KeysOf(const arrow::Array& values, uint64_t* keys, Cell* cells, DictionaryKeys* kept) const {
   const int64_t n = values.length();
   if (values.type_id() == arrow::Type::DICTIONARY) {
-    return KeysOfDictionary(static_cast<const arrow::DictionaryArray&>(values), keys, cells);
+    return KeysOfDictionary(static_cast<const arrow::DictionaryArray&>(values), keys, cells, kept);
   }
   if (kind_ == Kind::kInteger) {
     WEIR_RETURN_IF_ERROR(ReadIntegers(values, keys, cells).Wrap(column_));
@@ -164,21 +176,34 @@ Status SparseColumn::KeysOf(const arrow::Array& values, uint64_t* keys, Cell* ce
   return Status();
 }
 
-Status SparseColumn::KeysOfDictionary(const arrow::DictionaryArray& values, uint64_t* keys, Cell* cells) const {
+Status SparseColumn::HashDictionary(const arrow::DictionaryArray& values, DictionaryKeys* out) const {
+  // Slices of one array have arrays of their own of the dictionary, but its data in common.
+  if (out->dictionary == values.data()->dictionary) return Status();
+  out->dictionary.reset();
   const arrow::Array& entries = *values.dictionary();
-  std::vector<uint64_t> entry_keys(entries.length());
-  std::vector<Cell> entry_cells(entries.length());
-  WEIR_RETURN_IF_ERROR(KeysOf(entries, entry_keys.data(), entry_cells.data()));
+  out->keys.resize(entries.length());
+  out->cells.resize(entries.length());
+  WEIR_RETURN_IF_ERROR(KeysOf(entries, out->keys.data(), out->cells.data()));
+  out->whole = std::all_of(out->cells.begin(), out->cells.end(), [](Cell cell) { return cell == Cell::kValue; });
+  out->dictionary = values.data()->dictionary;
+  return Status();
+}
+
+Status SparseColumn::KeysOfDictionary(const arrow::DictionaryArray& values, uint64_t* keys, Cell* cells,
+                                      DictionaryKeys* kept) const {
+  DictionaryKeys once;
+  DictionaryKeys& dictionary = kept != nullptr ? *kept : once;
+  WEIR_RETURN_IF_ERROR(HashDictionary(values, &dictionary));
   std::vector<uint64_t> indices(values.length());
   WEIR_RETURN_IF_ERROR(ReadIntegers(*values.indices(), indices.data(), cells).Wrap(column_));
   for (int64_t i = 0; i < values.length(); ++i) {
     if (cells[i] != Cell::kValue) continue;
-    if (indices[i] >= entry_keys.size()) {
-      return DataLoss(
-          fmt::format("{}: expected a dictionary index below {}, found {}", column_, entry_keys.size(), indices[i]));
+    if (indices[i] >= dictionary.keys.size()) {
+      return DataLoss(fmt::format("{}: expected a dictionary index below {}, found {}", column_, dictionary.keys.size(),
+                                  indices[i]));
     }
-    keys[i] = entry_keys[indices[i]];
-    cells[i] = entry_cells[indices[i]];
+    keys[i] = dictionary.keys[indices[i]];
+    cells[i] = dictionary.cells[indices[i]];
   }
   return Status();
 }
@@ -198,44 +223,57 @@ void SparseColumn::MarkBad(const arrow::Array& column, int64_t i, int64_t first_
 // others.
 bool SparseColumn::ExtractIntegers(const arrow::Array& column, Jagged* out) const {
   if (kind_ != Kind::kInteger || column.null_count() > 0) return false;
-  const size_t n = column.length(), before = out->values.size();
+  const size_t n = column.length();
   const bool signed64 = column.type_id() == arrow::Type::INT64;
   if (!signed64 && column.type_id() != arrow::Type::UINT64) return false;
   const auto* bits = signed64
                          ? reinterpret_cast<const uint64_t*>(static_cast<const arrow::Int64Array&>(column).raw_values())
                          : static_cast<const arrow::UInt64Array&>(column).raw_values();
-  out->values.resize(before + n);
-  rule_.OfIntegers(bits, n, out->values.data() + before);
-  const size_t first_offset = out->offsets.size();
-  out->offsets.resize(first_offset + n);
-  std::iota(out->offsets.begin() + static_cast<int64_t>(first_offset), out->offsets.end(),
-            static_cast<int32_t>(before) + 1);
+  rule_.OfIntegers(bits, n, AppendSingle(n, out));
   return true;
 }
 
-Status SparseColumn::ExtractSingle(const arrow::Array& column, Jagged* out, int64_t first_row,
-                                   std::vector<BadRow>* bad) const {
+// The same for indices of 32 bits into a dictionary, neither with nulls.
+bool SparseColumn::ExtractIndices(const arrow::DictionaryArray& column, const DictionaryKeys& dictionary,
+                                  Jagged* out) const {
+  if (!dictionary.whole || column.null_count() > 0 || column.indices()->type_id() != arrow::Type::INT32) return false;
+  const size_t n = column.length();
+  const int32_t* indices = static_cast<const arrow::Int32Array&>(*column.indices()).raw_values();
+  // KeysOf() says what is wrong.
+  if (!AllBelow(static_cast<int64_t>(dictionary.keys.size()), {indices, n})) return false;
+  uint64_t* keys = AppendSingle(n, out);
+  for (size_t i = 0; i < n; ++i) keys[i] = dictionary.keys[indices[i]];
+  return true;
+}
+
+Status SparseColumn::ExtractSingle(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad,
+                                   DictionaryKeys* kept) const {
   if (ExtractIntegers(column, out)) return Status();
+  if (kept != nullptr && column.type_id() == arrow::Type::DICTIONARY) {
+    const auto& indexed = static_cast<const arrow::DictionaryArray&>(column);
+    WEIR_RETURN_IF_ERROR(HashDictionary(indexed, kept));
+    if (ExtractIndices(indexed, *kept, out)) return Status();
+  }
   const int64_t n = column.length();
   const size_t before = out->values.size();
   out->values.resize(before + n);
   std::vector<Cell> cells(n);
-  WEIR_RETURN_IF_ERROR(KeysOf(column, out->values.data() + before, cells.data()));
+  WEIR_RETURN_IF_ERROR(KeysOf(column, out->values.data() + before, cells.data(), kept));
   uint64_t* keys = out->values.data() + before;
-  int64_t kept = 0;
+  int64_t found = 0;
   const size_t first_offset = out->offsets.size();
   out->offsets.resize(first_offset + n);
   int32_t* ends = out->offsets.data() + first_offset;
   for (int64_t i = 0; i < n; ++i) {
     if (cells[i] == Cell::kValue) [[likely]] {
-      keys[kept++] = keys[i];
+      keys[found++] = keys[i];
     } else {
       if (cells[i] == Cell::kBad) MarkBad(column, i, first_row, bad);
-      if (default_key_) keys[kept++] = *default_key_;
+      if (default_key_) keys[found++] = *default_key_;
     }
-    ends[i] = static_cast<int32_t>(before + kept);
+    ends[i] = static_cast<int32_t>(before + found);
   }
-  out->values.resize(before + kept);
+  out->values.resize(before + found);
   return Status();
 }
 
@@ -392,11 +430,11 @@ Status SparseColumn::ExtractWeighted(const arrow::Array& column, const arrow::Ar
 }
 
 Status SparseColumn::Extract(const arrow::Array& column, const arrow::Array* weights, Jagged* out, int64_t first_row,
-                             std::vector<BadRow>* bad) const {
+                             std::vector<BadRow>* bad, DictionaryKeys* kept) const {
   if (weights_) return ExtractWeighted(column, *weights, out, first_row, bad);
   if (!split_.empty()) return ExtractSplit(column, out, first_row, bad);
   if (arrow::is_list_like(column.type_id())) return ExtractLists(column, out, first_row, bad);
-  return ExtractSingle(column, out, first_row, bad);
+  return ExtractSingle(column, out, first_row, bad, kept);
 }
 
 }  // namespace weir

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,15 @@ namespace weir {
 
 // ResourceExhausted when one batch or block would hold more values of a column than its offsets of 32 bits can tell.
 Status CheckValueCount(uint64_t values, int64_t rows, const std::string& column);
+
+// The keys of a dictionary's entries, kept from one extraction to the next while rows come with the same dictionary.
+// One thread.
+struct DictionaryKeys {
+  std::shared_ptr<arrow::ArrayData> dictionary;  // what they are of; null before the first
+  std::vector<uint64_t> keys;
+  std::vector<Cell> cells;
+  bool whole = false;  // all cells are values
+};
 
 // Immutable; thread-safe.
 //
@@ -40,9 +50,12 @@ class SparseColumn {
 
   // Appends one sample a row. weights: the same rows of the weight column, null without one. What cannot be read, and
   // rows with another number of weights than values, are appended to *bad and have the default (with the weight 1) or
-  // no key; rows in *bad count from first_row.
+  // no key; rows in *bad count from first_row. kept: of the calls before for this feature; null to keep none.
   Status Extract(const arrow::Array& column, const arrow::Array* weights, Jagged* out, int64_t first_row,
-                 std::vector<BadRow>* bad) const;
+                 std::vector<BadRow>* bad, DictionaryKeys* kept = nullptr) const;
+
+  // Whether a column of single values may as well come as a dictionary of them, whatever its type is.
+  bool AcceptsDictionary() const { return !weights_ && split_.empty(); }
 
   // What is hashed: two files of a source must agree.
   Kind kind() const { return kind_; }
@@ -69,10 +82,14 @@ class SparseColumn {
   uint64_t OfNumber(double x) const { return rule_.OfInteger(Bucketize(x, boundaries_)); }
   Result<uint64_t> OfText(std::string_view text) const;
   // [values.length()] each: the key of every value.
-  Status KeysOf(const arrow::Array& values, uint64_t* keys, Cell* cells) const;
-  Status KeysOfDictionary(const arrow::DictionaryArray& values, uint64_t* keys, Cell* cells) const;
+  Status KeysOf(const arrow::Array& values, uint64_t* keys, Cell* cells, DictionaryKeys* kept = nullptr) const;
+  Status KeysOfDictionary(const arrow::DictionaryArray& values, uint64_t* keys, Cell* cells,
+                          DictionaryKeys* kept) const;
+  Status HashDictionary(const arrow::DictionaryArray& values, DictionaryKeys* out) const;
   bool ExtractIntegers(const arrow::Array& column, Jagged* out) const;
-  Status ExtractSingle(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
+  bool ExtractIndices(const arrow::DictionaryArray& column, const DictionaryKeys& dictionary, Jagged* out) const;
+  Status ExtractSingle(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad,
+                       DictionaryKeys* kept) const;
   Status ExtractSplit(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
   Status ExtractLists(const arrow::Array& column, Jagged* out, int64_t first_row, std::vector<BadRow>* bad) const;
   Status ExtractWeighted(const arrow::Array& column, const arrow::Array& weight_column, Jagged* out, int64_t first_row,

@@ -25,6 +25,9 @@ struct RowGroup {
 class RowReader {
  public:
   virtual ~RowReader() = default;
+  // From the next rows on the named columns may come as arrow::DictionaryArray of their type, where that is how they
+  // are stored. Without it all columns come as the schema declares them.
+  virtual void AcceptDictionaries(const std::vector<std::string>& /*columns*/) {}
   // The next rows, null after the last.
   virtual Result<std::shared_ptr<arrow::RecordBatch>> Next() = 0;
 };

@@ -35,6 +35,10 @@ class PartitionRowReader : public RowReader {
         rows_left_(rows_left),
         batch_rows_(batch_rows) {}
 
+  void AcceptDictionaries(const std::vector<std::string>& columns) override {
+    if (rows_ != nullptr) rows_->AcceptDictionaries(columns);
+  }
+
   Result<std::shared_ptr<arrow::RecordBatch>> Next() override {
     std::shared_ptr<arrow::RecordBatch> batch;
     arrow::FieldVector fields;

@@ -1,5 +1,7 @@
 #include "data_loader/transforms/derived_columns.h"
 
+#include <algorithm>
+
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <fmt/format.h>
@@ -52,6 +54,12 @@ Result<const arrow::Field*> DerivedColumns::AddAt(int place, const arrow::Schema
   added_at_[config.name()] = static_cast<int>(added_.size());
   added_.push_back(std::move(column));
   return added_.back().field.get();
+}
+
+bool DerivedColumns::Reads(const std::string& column) const {
+  return std::any_of(added_.begin(), added_.end(), [&](const Column& added) {
+    return std::find(added.from.begin(), added.from.end(), column) != added.from.end();
+  });
 }
 
 Status DerivedColumns::CheckAgrees(const DerivedColumns& other) const {

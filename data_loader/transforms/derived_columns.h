@@ -34,6 +34,8 @@ class DerivedColumns {
   // OK when the columns of both hash the same kinds of values, so that they come out alike.
   Status CheckAgrees(const DerivedColumns& other) const;
   bool empty() const { return added_.empty(); }
+  // Whether an added column is made of this one.
+  bool Reads(const std::string& column) const;
 
   // The same rows with the columns added behind the others. What cannot be made is null, and its row appended to *bad;
   // rows in *bad count from first_row.

@@ -88,7 +88,8 @@ class NextItemTest : public ::testing::Test {
     std::vector<Expected> found;
     if (!dataset.ok()) return found;
     rows_ = (*dataset)->rows();
-    RowStream stream(dataset->get(), PlanOrderedEpoch((*dataset)->group_rows()).streams[0], batch_rows);
+    RowStream stream(dataset->get(), PlanOrderedEpoch((*dataset)->group_rows()).streams[0], batch_rows,
+                     /*dictionaries=*/true);
     EXPECT_TRUE(stream.Skip(begin).ok());
     StreamRows read;
     while (static_cast<int64_t>(found.size()) < rows) {
@@ -176,7 +177,7 @@ TEST_F(NextItemTest, ErrorsNameTheColumn) {
   config_->set_part(NextItemConfig::ALL);
   auto dataset = Dataset::Open(job_, source_, /*with_label=*/false);
   ASSERT_TRUE(dataset.ok()) << dataset.status().ToString();
-  RowStream stream(dataset->get(), PlanOrderedEpoch((*dataset)->group_rows()).streams[0], 100);
+  RowStream stream(dataset->get(), PlanOrderedEpoch((*dataset)->group_rows()).streams[0], 100, /*dictionaries=*/false);
   StreamRows read;
   ExpectError(stream.Next(100, &read).status(), StatusCode::kInvalidArgument,
               {"a.parquet", "items and times", "found 3 and 2 values"});

@@ -37,11 +37,6 @@ double UnixSeconds(const Clock& clock) { return static_cast<double>(clock.UnixNa
 
 }  // namespace
 
-uint32_t MaskedCrc32c(std::string_view data) {
-  const uint32_t crc = Crc32c(data.data(), data.size());
-  return (crc >> 15 | crc << 17) + 0xa282ead8u;
-}
-
 std::string TfRecord(std::string_view data) {
   std::string record;
   AppendLittleEndian(uint64_t{data.size()}, &record);

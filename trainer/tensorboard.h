@@ -12,9 +12,6 @@
 
 namespace weir {
 
-// The checksum as TFRecord stores it: rotated and offset, so that a checksum of data that holds checksums stays sound.
-uint32_t MaskedCrc32c(std::string_view data);
-
 // One TFRecord: length uint64, its masked CRC32C uint32, data, its masked CRC32C uint32; little-endian.
 std::string TfRecord(std::string_view data);
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/number_text.h"
+#include "data_loader/columns/list_bounds.h"
 
 namespace weir {
 namespace {
@@ -142,8 +143,7 @@ Status ReadStrings(const arrow::Array& column, std::string_view* values, Cell* c
 }
 
 const arrow::DataType& ElementType(const arrow::DataType& type) {
-  const arrow::DataType* element = &type;
-  if (arrow::is_list_like(element->id())) element = element->field(0)->type().get();
+  const arrow::DataType* element = &InnermostType(type);
   if (element->id() == arrow::Type::DICTIONARY) {
     element = static_cast<const arrow::DictionaryType*>(element)->value_type().get();
   }

@@ -12,8 +12,12 @@
 namespace weir {
 
 // All elements of a list, large list or fixed-size list column, end to end, those of row i at [bounds[i], bounds[i+1]).
+// Of lists of lists, those of the innermost: a row's lists one after another; null lists within it have none.
 // bounds: [column.length() + 1]. A null row may have elements, which mean nothing.
 std::shared_ptr<arrow::Array> ListElements(const arrow::Array& column, std::vector<int64_t>* bounds);
+
+// The type of what ListElements() gives; `type` itself where it is no list.
+const arrow::DataType& InnermostType(const arrow::DataType& type);
 
 // Calls visit(part) for each part of `text`, empty ones too, except after a separator at the very end. Without text
 // there is none. visit returns whether to go on.

@@ -42,7 +42,7 @@ Result<ValueWeightColumn> ValueWeightColumn::Make(const FeatureConfig& feature, 
     fits = IsStringType(type);
   } else if (arrow::is_list_like(values.id())) {
     expected = fmt::format("lists of integers, float or double, as column {} has lists", feature.column());
-    fits = arrow::is_list_like(type.id()) && IsNumber(*type.field(0)->type());
+    fits = arrow::is_list_like(type.id()) && IsNumber(InnermostType(type));
   } else {
     expected = fmt::format("integers, float or double, as column {} has single values", feature.column());
     fits = IsNumber(type) || (text && IsStringType(type));

@@ -162,7 +162,7 @@ TEST_F(NextItemTest, ErrorsNameTheColumn) {
   WriteParquet(folder_ / "a.parquet", Users({{1, 2, 3}}), 2);
   const auto error = [&] { return Dataset::Open(job_, source_, /*with_label=*/false).status(); };
   config_->set_column("user");
-  ExpectError(error(), StatusCode::kInvalidArgument, {"a.parquet", "'user'", "of lists, found int64"});
+  ExpectError(error(), StatusCode::kInvalidArgument, {"a.parquet", "'user'", "of lists of values, found int64"});
   config_->set_column("itms");
   ExpectError(error(), StatusCode::kInvalidArgument, {"'itms'", "items"});
   config_->set_column("items");

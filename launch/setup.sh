@@ -14,7 +14,7 @@ if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then boost=libboost1.83-dev
 # Otherwise the same names on Debian 12 and Ubuntu 24.04. docs/dependencies.md says what each is for.
 packages="build-essential cmake ninja-build ccache git ca-certificates libopenmpi-dev openmpi-bin libprotobuf-dev
   protobuf-compiler libgflags-dev libgoogle-glog-dev libgtest-dev libgmock-dev libfmt-dev libasio-dev libssl-dev
-  libcurl4-openssl-dev libxxhash-dev librocksdb-dev libabsl-dev $boost python3-venv python3-dev"
+  libcurl4-openssl-dev libxxhash-dev zlib1g-dev librocksdb-dev libabsl-dev $boost python3-venv python3-dev"
 # Hosts of the tests are network namespaces, which lose packets by rules of nftables.
 test_packages="iproute2 nftables"
 # To link and run, libtorch_cpu needs these two of torch's own requirements and no other.

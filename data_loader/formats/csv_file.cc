@@ -51,7 +51,7 @@ std::vector<std::string> SplitLine(std::string_view line, char delimiter) {
 }
 
 Result<char> Delimiter(const std::string& path, const CsvConfig& config) {
-  if (!config.has_delimiter()) return path.ends_with(".tsv") ? '\t' : ',';
+  if (!config.has_delimiter()) return path.ends_with(".tsv") || path.ends_with(".tsv.gz") ? '\t' : ',';
   if (config.delimiter().size() != 1 || config.delimiter()[0] == '"' || config.delimiter()[0] == '\n') {
     return InvalidArgument(fmt::format("data.csv.delimiter: expected one character, found '{}'", config.delimiter()));
   }
@@ -75,9 +75,8 @@ Status CheckIsText(const std::string& path, std::string_view start) {
   if (start.starts_with("PAR1")) {
     return InvalidArgument(fmt::format("{}: this is Parquet, but its ending says CSV: set data.format: PARQUET", path));
   }
-  if (start.starts_with("\x1f\x8b")) {
-    return InvalidArgument(
-        fmt::format("{}: expected CSV, found gzip: compressed text is not supported, unpack it first", path));
+  if (start.starts_with("ARROW1")) {
+    return InvalidArgument(fmt::format("{}: this is Arrow IPC, but its ending says CSV: set data.format: ARROW", path));
   }
   return Status();
 }
@@ -89,15 +88,15 @@ Result<std::string> ReadFirstLine(arrow::io::RandomAccessFile* file, const std::
   CsvIndexer indexer(delimiter, offset_bytes);
   indexer.Append(std::string_view(start).substr(offset_bytes));
   if (indexer.first_row_bytes() == 0) {
-    WEIR_ASSIGN_OR_RETURN(start, ReadStart(file, path, offset_bytes + kCsvRowBytesMax + 1));
+    WEIR_ASSIGN_OR_RETURN(start, ReadStart(file, path, offset_bytes + kRowBytesMax + 1));
     indexer = CsvIndexer(delimiter, offset_bytes);
     indexer.Append(std::string_view(start).substr(offset_bytes));
     WEIR_RETURN_IF_ERROR(indexer.CheckRowBytes(path).Wrap("the header"));
-    const bool whole = static_cast<int64_t>(start.size()) <= offset_bytes + kCsvRowBytesMax;
+    const bool whole = static_cast<int64_t>(start.size()) <= offset_bytes + kRowBytesMax;
     if (indexer.first_row_bytes() == 0 && (!whole || !indexer.Finish())) {
       return InvalidArgument(
           fmt::format("{}: expected the header in the first {} bytes, found no end of it: is a quote (\") not closed?",
-                      path, kCsvRowBytesMax));
+                      path, kRowBytesMax));
     }
   }
   return start.substr(offset_bytes, indexer.first_row_bytes());
@@ -182,7 +181,8 @@ Result<std::unique_ptr<LakeFile>> CsvFile::Open(const LakeEntry& entry, const Cs
   WEIR_ASSIGN_OR_RETURN(opened->delimiter_, Delimiter(entry.path, config));
   opened->trim_ = config.trim();
   opened->null_values_.assign(config.null_values().begin(), config.null_values().end());
-  WEIR_ASSIGN_OR_RETURN(auto file, OpenEntry(entry));
+  WEIR_ASSIGN_OR_RETURN(opened->bytes_, UnpackedEntry::Detect(entry));
+  WEIR_ASSIGN_OR_RETURN(auto file, opened->bytes_.Open(entry));
   WEIR_ASSIGN_OR_RETURN(Header header, ReadHeader(file.get(), entry.path, config, opened->delimiter_, sniff));
   WEIR_ASSIGN_OR_RETURN(std::vector<RowGroup> groups,
                         IndexCsv(file.get(), entry.path, opened->delimiter_, header.end_bytes));
@@ -196,7 +196,7 @@ Result<std::unique_ptr<RowReader>> CsvFile::Read(int group, int64_t begin, int64
                                                  const std::vector<std::string>& columns, int64_t batch_rows) const {
   const RowGroup& lines = row_groups()[group];
   const int64_t first_row = first_rows()[group];
-  WEIR_ASSIGN_OR_RETURN(auto file, OpenEntry(entry()));
+  WEIR_ASSIGN_OR_RETURN(auto file, bytes_.Open(entry()));
   WEIR_ASSIGN_OR_RETURN(auto text, FromArrow(file->ReadAt(lines.offset_bytes, lines.size_bytes), path()));
 
   auto read = arrow::csv::ReadOptions::Defaults();

@@ -1,5 +1,6 @@
-// CsvFile: a LakeFile of CSV or TSV. All columns are utf8 with white space around them dropped (csv.trim) and null
-// where they are empty or one of csv.null_values; what a number is, the features say (see IsText).
+// CsvFile: a LakeFile of CSV or TSV, plain or packed with gzip. All columns are utf8 with white space around them
+// dropped (csv.trim) and null where they are empty or one of csv.null_values; what a number is, the features say (see
+// IsText).
 #pragma once
 
 #include <memory>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "data_loader/formats/lake_file.h"
+#include "data_loader/formats/unpacked_entry.h"
 #include "proto/job.pb.h"
 
 namespace weir {
@@ -25,6 +27,7 @@ class CsvFile : public LakeFile {
  private:
   using LakeFile::LakeFile;
 
+  UnpackedEntry bytes_;
   char delimiter_ = ',';
   bool trim_ = true;
   std::vector<std::string> null_values_;

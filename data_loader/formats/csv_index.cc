@@ -21,12 +21,6 @@ bool Contains(std::span<const char> text, char wanted) {
 
 }  // namespace
 
-void CsvIndexer::EndGroup(int64_t end_offset) {
-  group_.size_bytes = end_offset - group_.offset_bytes;
-  if (group_.rows > 0) groups_.push_back(group_);
-  group_ = RowGroup{0, end_offset, 0};
-}
-
 void CsvIndexer::EndLine(int64_t end_offset) {
   at_field_start_ = true;
   after_quote_ = false;
@@ -35,21 +29,21 @@ void CsvIndexer::EndLine(int64_t end_offset) {
   if (line_has_bytes_) {
     line_has_bytes_ = false;
     if (first_row_bytes_ == 0) first_row_bytes_ = end_offset - first_offset_;
-    ++group_.rows;
+    cutter_.EndRow(end_offset);
+  } else {
+    cutter_.PassOver(end_offset);
   }
-  // Empty lines count too: however many there are, a group stays small.
-  if (group_.rows == kCsvGroupRows || end_offset - group_.offset_bytes >= kCsvGroupBytes) EndGroup(end_offset);
 }
 
 void CsvIndexer::NoteRowBytes(int64_t end_offset) {
-  if (long_row_ < 0 && end_offset - row_ > kCsvRowBytesMax) long_row_ = row_;
+  if (long_row_ < 0 && end_offset - row_ > kRowBytesMax) long_row_ = row_;
 }
 
 Status CsvIndexer::CheckRowBytes(const std::string& path) const {
   if (long_row_ < 0) return Status();
   return InvalidArgument(
       fmt::format("{}: the row at byte {}: expected at most {} bytes, found more: is a quote (\") not closed?", path,
-                  long_row_, kCsvRowBytesMax));
+                  long_row_, kRowBytesMax));
 }
 
 void CsvIndexer::Append(std::span<const char> text) {
@@ -97,7 +91,7 @@ void CsvIndexer::Append(std::span<const char> text) {
 bool CsvIndexer::Finish() {
   if (in_quotes_) return false;
   EndLine(offset_);
-  EndGroup(offset_);
+  cutter_.Finish(offset_);
   return true;
 }
 

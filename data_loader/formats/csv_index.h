@@ -9,17 +9,13 @@
 #include <arrow/io/type_fwd.h>
 
 #include "base/status.h"
-#include "data_loader/formats/lake_file.h"
+#include "data_loader/formats/row_group_cutter.h"
 
 namespace weir {
 
-// Rows and bytes after which a row group of a CSV file ends, whichever comes first.
-constexpr int64_t kCsvGroupRows = 8192;
-constexpr int64_t kCsvGroupBytes = 4 << 20;
-// Of one row or header, its line end included; a longer one is refused: most likely a stray quote swallows the file.
-constexpr int64_t kCsvRowBytesMax = 16 << 20;
-// Arrow counts the bytes of a block, here a row group, in 32 bits.
-static_assert(kCsvGroupBytes + kCsvRowBytesMax < INT32_MAX);
+// A longer row is refused: most likely a stray quote swallows the file. Arrow counts the bytes of a block, here a row
+// group, in 32 bits.
+static_assert(kGroupBytes + kRowBytesMax < INT32_MAX);
 
 // Finds the lines of CSV text that comes in pieces of any size. Lines end at CR, LF or CR LF outside quotes; a quote
 // opens only at the start of a field and is doubled inside; empty lines are no rows: all of it as Arrow's reader sees
@@ -30,22 +26,20 @@ class CsvIndexer {
       : delimiter_(delimiter),
         first_offset_(first_offset_bytes),
         offset_(first_offset_bytes),
-        row_(first_offset_bytes) {
-    group_.offset_bytes = first_offset_bytes;
-  }
+        row_(first_offset_bytes),
+        cutter_(first_offset_bytes) {}
 
   void Append(std::span<const char> text);
   // Ends the last row. False when the text ends inside quotes.
   bool Finish();
   // Bytes seen up to the end of the first row, its line end included; 0 before it has ended.
   int64_t first_row_bytes() const { return first_row_bytes_; }
-  // InvalidArgument from the first row of more than kCsvRowBytesMax bytes on; the rows are of no use then.
+  // InvalidArgument from the first row of more than kRowBytesMax bytes on; the rows are of no use then.
   Status CheckRowBytes(const std::string& path) const;
-  std::vector<RowGroup> TakeGroups() { return std::move(groups_); }
+  std::vector<RowGroup> TakeGroups() { return cutter_.TakeGroups(); }
 
  private:
   void EndLine(int64_t end_offset);
-  void EndGroup(int64_t end_offset);
   void NoteRowBytes(int64_t end_offset);
 
   char delimiter_;
@@ -58,8 +52,7 @@ class CsvIndexer {
   bool after_quote_ = false;  // a quote inside quotes: the field's end, or half of a doubled one
   bool line_has_bytes_ = false;
   int64_t first_row_bytes_ = 0;
-  RowGroup group_;
-  std::vector<RowGroup> groups_;
+  RowGroupCutter cutter_;
 };
 
 // Indexes the file from `offset_bytes` on; `path` is for messages. InvalidArgument when it ends inside quotes or a row

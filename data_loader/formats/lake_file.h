@@ -14,11 +14,11 @@
 
 namespace weir {
 
-// Rows that are read together: a row group of Parquet, a run of lines of CSV.
+// Rows that are read together: a row group of Parquet, a record batch of Arrow, a run of lines or records.
 struct RowGroup {
   int64_t rows = 0;
-  int64_t offset_bytes = 0;  // CSV only: where the lines begin in the file
-  int64_t size_bytes = 0;    // CSV only
+  int64_t offset_bytes = 0;  // of lines and records: where they begin in the (unpacked) file
+  int64_t size_bytes = 0;    // of lines and records
 };
 
 // Rows of one row group, front to back. One thread; independent of the LakeFile's life.
@@ -33,13 +33,13 @@ class RowReader {
 };
 
 // Constant once opened, except for what Read() may cache: one thread. Errors name the path; bytes that are not what the
-// format asks for are DataLoss (Parquet) or InvalidArgument (CSV).
+// format asks for are DataLoss (Parquet, Arrow, gzip, the framing of TFRecord) or InvalidArgument (text, tf.Example).
 class LakeFile {
  public:
   virtual ~LakeFile() = default;
 
-  // Reads the columns' names and types and the row groups, not the rows (CSV: counts the lines). The partitions of the
-  // entry are columns too (see partition_columns.h).
+  // Reads the columns' names and types and the row groups, not the rows (text: counts the lines; TFRecord: reads the
+  // first of them). The partitions of the entry are columns too (see partition_columns.h).
   static Result<std::unique_ptr<LakeFile>> Open(const LakeEntry& entry, const DataConfig& config);
 
   // Rows [begin, end) of a row group, in record batches of at most batch_rows; only the named columns are read. What
@@ -69,6 +69,11 @@ class LakeFile {
   std::vector<int64_t> first_rows_;
   int64_t rows_ = 0;
 };
+
+// The fields of `schema` that are named, in its order.
+std::shared_ptr<arrow::Schema> NamedFields(const arrow::Schema& schema, const std::vector<std::string>& names);
+// `schema` without what a file says besides names and types: it may hold anything, our marks too.
+std::shared_ptr<arrow::Schema> WithoutMetadata(const arrow::Schema& schema);
 
 // Whether a column is text without a type of its own (of CSV, or a partition's value), so that numbers are to be parsed
 // from it.

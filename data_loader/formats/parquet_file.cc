@@ -59,7 +59,7 @@ Result<std::unique_ptr<LakeFile>> ParquetFile::Open(const LakeEntry& entry) {
       groups.push_back({footer->RowGroup(g)->num_rows()});
     }
     if (entry.is_remote() || footer->num_row_groups() > kKeepFooterGroups) opened->footer_ = footer;
-    WEIR_RETURN_IF_ERROR(opened->SetContents(std::move(schema), std::move(groups)));
+    WEIR_RETURN_IF_ERROR(opened->SetContents(WithoutMetadata(*schema), std::move(groups)));
   } catch (const std::exception& error) {
     return FromParquet(error, entry.path);
   }

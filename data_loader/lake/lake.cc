@@ -18,6 +18,18 @@
 namespace weir {
 namespace {
 
+// Of files that are not CSV.
+struct FormatEnding {
+  std::string_view ending;
+  DataConfig::FileFormat format;
+};
+constexpr FormatEnding kFormatEndings[] = {
+    {".parquet", DataConfig::PARQUET},   {".pq", DataConfig::PARQUET},         {".arrow", DataConfig::ARROW},
+    {".arrows", DataConfig::ARROW},      {".feather", DataConfig::ARROW},      {".ipc", DataConfig::ARROW},
+    {".tfrecord", DataConfig::TFRECORD}, {".tfrecords", DataConfig::TFRECORD}, {".libsvm", DataConfig::LIBSVM},
+    {".svm", DataConfig::LIBSVM},        {".svmlight", DataConfig::LIBSVM},    {".libffm", DataConfig::LIBFFM},
+    {".ffm", DataConfig::LIBFFM}};
+
 bool EndsWith(const std::string& path, std::string_view ending) {
   return path.size() > ending.size() && path.ends_with(ending);
 }
@@ -113,7 +125,11 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenEntry(const LakeEntry& 
 
 DataConfig::FileFormat FormatOf(const std::string& path, DataConfig::FileFormat format) {
   if (format != DataConfig::AUTO) return format;
-  return EndsWith(path, ".parquet") || EndsWith(path, ".pq") ? DataConfig::PARQUET : DataConfig::CSV;
+  const std::string packed = EndsWith(path, ".gz") ? path.substr(0, path.size() - 3) : path;
+  for (const FormatEnding& known : kFormatEndings) {
+    if (EndsWith(packed, known.ending)) return known.format;
+  }
+  return DataConfig::CSV;
 }
 
 }  // namespace weir

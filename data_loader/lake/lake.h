@@ -49,7 +49,8 @@ Result<std::vector<LakeEntry>> ListFiles(const SourceConfig& source, const LakeO
 // longer the file that was listed (see the storages), here or, for http, as it is read.
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenEntry(const LakeEntry& entry);
 
-// How `path` is written: `format`, or for AUTO what its ending says (.parquet and .pq are Parquet, all else CSV).
+// How `path` is written: `format`, or for AUTO what its ending says (data.format in job.proto lists them), a .gz after
+// it aside.
 DataConfig::FileFormat FormatOf(const std::string& path, DataConfig::FileFormat format);
 
 }  // namespace weir

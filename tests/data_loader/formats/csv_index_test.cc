@@ -42,7 +42,7 @@ TEST(CsvIndexer, SeesTheSameRowsHoweverTheTextIsCut) {
 TEST(CsvIndexer, GroupsCoverTheFile) {
   TempFolder folder;
   std::string text;
-  const int64_t rows = 2 * kCsvGroupRows + 5;
+  const int64_t rows = 2 * kGroupRows + 5;
   for (int64_t row = 0; row < rows; ++row) text += std::to_string(row) + (row % 3 == 0 ? ",\"x\ny\"\n" : ",z\n");
   std::string path = folder.Write("a.csv", text);
   auto file = arrow::io::ReadableFile::Open(path).ValueOrDie();
@@ -74,15 +74,15 @@ TEST(CsvIndexer, ARowWithoutEndIsRefusedBeforeTheFileIsRead) {
   }
   // However the text is cut.
   CsvIndexer indexer(',', 0);
-  indexer.Append(std::string(kCsvRowBytesMax - 1, 'x') + "\n");
+  indexer.Append(std::string(kRowBytesMax - 1, 'x') + "\n");
   EXPECT_TRUE(indexer.CheckRowBytes("f.csv").ok());
-  indexer.Append(std::string(kCsvRowBytesMax, 'x') + "\n1\n");
+  indexer.Append(std::string(kRowBytesMax, 'x') + "\n1\n");
   EXPECT_FALSE(indexer.CheckRowBytes("f.csv").ok());
 }
 
 TEST(CsvIndexer, EmptyLinesDoNotSwellAGroup) {
   CsvIndexer indexer(',', 0);
-  const std::string empty_lines(3 * kCsvGroupBytes, '\n');
+  const std::string empty_lines(3 * kGroupBytes, '\n');
   indexer.Append(empty_lines + "1\n");
   EXPECT_EQ(indexer.first_row_bytes(), static_cast<int64_t>(empty_lines.size()) + 2);
   indexer.Append(empty_lines);
@@ -91,13 +91,13 @@ TEST(CsvIndexer, EmptyLinesDoNotSwellAGroup) {
   int64_t rows = 0;
   for (const RowGroup& group : indexer.TakeGroups()) {
     rows += group.rows;
-    EXPECT_LE(group.size_bytes, kCsvGroupBytes + 2);
+    EXPECT_LE(group.size_bytes, kGroupBytes + 2);
   }
   EXPECT_EQ(rows, 2);
 }
 
 TEST(CsvIndexer, WideRowsEndAGroupByBytes) {
-  std::string row(kCsvGroupBytes / 2, 'x');
+  std::string row(kGroupBytes / 2, 'x');
   CsvIndexer indexer(',', 0);
   for (int i = 0; i < 5; ++i) {
     indexer.Append(row);

@@ -148,6 +148,12 @@ TEST(Lake, FormatGoesByTheEndingUnlessSaid) {
   EXPECT_EQ(FormatOf("a/b.parquet", DataConfig::AUTO), DataConfig::PARQUET);
   EXPECT_EQ(FormatOf("a/b.data", DataConfig::AUTO), DataConfig::CSV);
   EXPECT_EQ(FormatOf("a/b.tsv", DataConfig::AUTO), DataConfig::CSV);
+  EXPECT_EQ(FormatOf("a/b.csv.gz", DataConfig::AUTO), DataConfig::CSV);
+  EXPECT_EQ(FormatOf("a/b.arrow", DataConfig::AUTO), DataConfig::ARROW);
+  EXPECT_EQ(FormatOf("a/b.feather", DataConfig::AUTO), DataConfig::ARROW);
+  EXPECT_EQ(FormatOf("a/b.tfrecord.gz", DataConfig::AUTO), DataConfig::TFRECORD);
+  EXPECT_EQ(FormatOf("a/b.libsvm", DataConfig::AUTO), DataConfig::LIBSVM);
+  EXPECT_EQ(FormatOf("a/b.ffm.gz", DataConfig::AUTO), DataConfig::LIBFFM);
   EXPECT_EQ(FormatOf("a/b.csv", DataConfig::PARQUET), DataConfig::PARQUET);
 }
 

@@ -5,7 +5,7 @@
 
 #include <arrow/buffer.h>
 #include <arrow/io/compressed.h>
-#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/util/compression.h>
 #include <fmt/format.h>
 
@@ -24,9 +24,9 @@ TextLines::TextLines(std::string path, std::shared_ptr<arrow::io::RandomAccessFi
 
 TextLines::~TextLines() = default;
 
-Result<std::unique_ptr<TextLines>> TextLines::Open(const std::string& path) {
-  WEIR_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::RandomAccessFile> file,
-                        FromArrow(arrow::io::ReadableFile::Open(path), path));
+Result<std::unique_ptr<TextLines>> TextLines::Open(const LakeEntry& entry) {
+  const std::string& path = entry.path;
+  WEIR_ASSIGN_OR_RETURN(std::shared_ptr<arrow::io::RandomAccessFile> file, OpenEntry(entry));
   std::shared_ptr<arrow::io::InputStream> text = file;
   if (path.ends_with(".gz")) {
     WEIR_ASSIGN_OR_RETURN(auto codec, FromArrow(arrow::util::Codec::Create(arrow::Compression::GZIP), path));

@@ -9,6 +9,7 @@
 #include <arrow/io/type_fwd.h>
 
 #include "base/status.h"
+#include "data_loader/lake/lake.h"
 
 namespace weir {
 
@@ -18,8 +19,8 @@ class TextLines {
   // Of a line, its end included; a longer one is refused.
   static constexpr int64_t kLineBytesMax = 16 << 20;
 
-  // A file whose name ends in ".gz" is unpacked. Errors name the path.
-  static Result<std::unique_ptr<TextLines>> Open(const std::string& path);
+  // A file whose name ends in ".gz" is unpacked. Errors name the path, and are those of OpenEntry() too.
+  static Result<std::unique_ptr<TextLines>> Open(const LakeEntry& entry);
   ~TextLines();
 
   // The next line without its "\n", good until the next call; false after the last. A last line needs no end.

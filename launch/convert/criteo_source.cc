@@ -7,7 +7,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
-#include "data_loader/formats/arrow_status.h"
+#include "data_loader/lake/arrow_status.h"
 
 namespace weir {
 namespace {

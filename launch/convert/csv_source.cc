@@ -12,7 +12,7 @@
 #include "base/number_text.h"
 #include "data_loader/columns/cells.h"
 #include "data_loader/columns/text_type.h"
-#include "data_loader/formats/arrow_status.h"
+#include "data_loader/lake/arrow_status.h"
 #include "launch/read_ahead.h"
 #include "launch/report/progress_line.h"
 

@@ -11,7 +11,7 @@ LakeLines::LakeLines(std::vector<LakeEntry> files, BadLines* bad) : files_(std::
 Result<bool> LakeLines::Next(std::string_view* line) {
   for (; file_ < files_.size(); ++file_) {
     if (lines_ == nullptr) {
-      WEIR_ASSIGN_OR_RETURN(lines_, TextLines::Open(files_[file_].path));
+      WEIR_ASSIGN_OR_RETURN(lines_, TextLines::Open(files_[file_]));
     }
     WEIR_ASSIGN_OR_RETURN(const bool found, lines_->Next(line));
     if (found) return true;

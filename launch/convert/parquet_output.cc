@@ -9,6 +9,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
+#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
@@ -114,6 +115,7 @@ Status ParquetOutput::WriteGroup() {
   auto table = arrow::Table::FromRecordBatches(schema_, group_);
   if (!table.ok()) return sink_->Explain(table.status());
   group_.clear();
+  group_bytes_ = 0;
   written_.rows += std::exchange(group_rows_, 0);
   return sink_->Explain(writer_->WriteTable(**table, options_.rows_per_group));
 }
@@ -139,7 +141,11 @@ Status ParquetOutput::Write(const std::shared_ptr<arrow::RecordBatch>& rows) {
     group_rows_ += take;
     file_rows_ += take;
     at += take;
-    if (group_rows_ == options_.rows_per_group) WEIR_RETURN_IF_ERROR(WriteGroup());
+    const auto bytes = arrow::util::ReferencedBufferSize(*group_.back());
+    if (!bytes.ok()) return sink_->Explain(bytes.status());
+    group_bytes_ += *bytes;
+    if (group_rows_ == options_.rows_per_group || group_bytes_ >= options_.bytes_per_group)
+      WEIR_RETURN_IF_ERROR(WriteGroup());
     if (file_rows_ == options_.rows_per_file) WEIR_RETURN_IF_ERROR(EndFile());
   }
   return Status();

@@ -27,6 +27,7 @@ struct ParquetOutputOptions {
   bool force = false;
   int64_t rows_per_file = 0;  // 0: all in one; a folder only
   int64_t rows_per_group = 1 << 18;
+  int64_t bytes_per_group = 256 << 20;  // in memory; a row group ends at this too, for rows may be long
   arrow::Compression::type compression = arrow::Compression::ZSTD;
 };
 
@@ -71,6 +72,7 @@ class ParquetOutput {
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
   std::vector<std::shared_ptr<arrow::RecordBatch>> group_;  // rows of the row group under way
   int64_t group_rows_ = 0;
+  int64_t group_bytes_ = 0;
   int64_t file_rows_ = 0;  // of the file under way, group_ too
   bool has_name_ = false;
   ParquetWritten written_;

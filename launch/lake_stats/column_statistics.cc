@@ -15,7 +15,7 @@
 #include "base/number_text.h"
 #include "base/random.h"
 #include "data_loader/columns/list_bounds.h"
-#include "data_loader/formats/arrow_status.h"
+#include "data_loader/lake/arrow_status.h"
 
 namespace weir {
 namespace {

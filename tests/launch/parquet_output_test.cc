@@ -69,6 +69,15 @@ TEST(ParquetOutput, CutsRowGroupsAndFiles) {
   EXPECT_THAT(GroupRows(options.path + "/part-00002.parquet"), ElementsAre(100));
 }
 
+TEST(ParquetOutput, EndsARowGroupOfLongRowsEarlier) {
+  TemporaryFolder folder;
+  ParquetOutputOptions options;
+  options.path = folder.path() + "/out.parquet";
+  options.bytes_per_group = 1000;  // two batches of 70 rows
+  ASSERT_TRUE(WriteRows(&LocalFileSystem(), options, 300).ok());
+  EXPECT_THAT(GroupRows(options.path), ElementsAre(140, 140, 20));
+}
+
 TEST(ParquetOutput, WithoutRowsIsOneFile) {
   TemporaryFolder folder;
   ParquetOutputOptions options;

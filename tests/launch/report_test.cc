@@ -11,6 +11,7 @@
 #include "launch/report/distribution.h"
 #include "launch/report/html_page.h"
 #include "launch/report/json_writer.h"
+#include "launch/report/progress_line.h"
 #include "launch/report/svg_chart.h"
 #include "launch/report/text_grid.h"
 
@@ -44,6 +45,12 @@ TEST(Texts, OfNumbers) {
   EXPECT_EQ(NumberText(0.123456), "0.1235");
   EXPECT_EQ(Sparkline({0, 1, 8}), " ▁█");
   EXPECT_EQ(Sparkline({0, 0}), "  ");
+}
+
+TEST(ProgressText, SaysHowFarAndHowFast) {
+  EXPECT_EQ(ProgressText(1'500, 0.25, 3), "1,500 rows, 25.0 %, 500 rows/s, about 9 s left");
+  EXPECT_EQ(ProgressText(0, 0, 0), "0 rows, 0.0 %");
+  EXPECT_EQ(ProgressText(10, 1.01, 1), "10 rows, 100.0 %, 10 rows/s");
 }
 
 TEST(Distribution, IsExactForSmallWholeNumbers) {

@@ -18,7 +18,10 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 Result<std::vector<std::string>> ReadLines(const std::string& path) {
-  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<TextLines> lines, TextLines::Open(path));
+  SourceConfig source;
+  source.add_uri(path);
+  WEIR_ASSIGN_OR_RETURN(const std::vector<LakeEntry> entries, ListFiles(source));
+  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<TextLines> lines, TextLines::Open(entries[0]));
   std::vector<std::string> read;
   std::string_view line;
   while (true) {
@@ -71,7 +74,7 @@ TEST(TextLines, ReadsGzipOfSeveralMembers) {
 }
 
 TEST(TextLines, RefusesWhatIsNoText) {
-  EXPECT_EQ(TextLines::Open("/nowhere/text").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(TextLines::Open(LakeEntry{"/nowhere/text", 1, 0}).status().code(), StatusCode::kNotFound);
   const Status too_long = ReadLines(File(std::string(TextLines::kLineBytesMax + 2, 'x')).path).status();
   EXPECT_EQ(too_long.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(too_long.message(), HasSubstr("line 1"));

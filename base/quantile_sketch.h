@@ -10,8 +10,8 @@ namespace weir {
 
 // KLL (Karnin, Lang, Liberty: "Optimal quantile approximation in streams", FOCS 2016): levels of numbers, each number
 // of level h standing for 2^h; a full level is sorted and every second number goes up. Exact until the first level is
-// full, about 8,000 numbers; never holds more than 25,000. The coins come from a counter, so that the same stream gives the same
-// answer. One thread.
+// full, about 8,000 numbers; never holds more than 25,000. The coins come from a counter, so that the same stream gives
+// the same answer. One thread.
 class QuantileSketch {
  public:
   // value: finite.

@@ -2,9 +2,9 @@
 
     python3 bench/criteo_lake.py FOLDER [--bytes 10000000000] [--steps N] [--workers 2] [field=value ...]
 
-Makes the text with make_criteo_tsv.py in FOLDER (--tsv takes a file that is there instead), and removes what it made. The
-lines are as those of the other benchmarks: `against` names a limit, `ratio` is how far below it the value is. The limits:
-2 GiB each for stats and convert; for training, the memory of the tables (examples/criteo/dlrm.textproto) + 1.5 GiB over
+Makes the text with make_criteo_tsv.py in FOLDER (--tsv takes a file that is there instead), and removes what it made.
+The lines are as those of the other benchmarks: `against` names a limit, `ratio` is how far below it the value is. The
+limits: 2 GiB each for stats and convert; for training, the memory of the tables (examples/criteo/dlrm.textproto) + 1.5 GiB over
 all ranks. Exit status 1 when one is passed, or when the three do not agree on the rows.
 """
 import argparse

@@ -20,8 +20,6 @@
 namespace weir {
 namespace {
 
-// A value that came more often than 1/4096 of all is certain to be counted.
-constexpr size_t kCounters = 4096;
 constexpr int64_t kFirstGrowthRows = 1024;
 constexpr size_t kTextBytesMax = 256;
 

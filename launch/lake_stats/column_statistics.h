@@ -61,6 +61,8 @@ class ColumnStatistics {
  public:
   static constexpr int kQuantileParts = 1000;
   static constexpr int kTopValues = 20;
+  // A value that came more often than 1 / kCounters of all is certain to be counted.
+  static constexpr size_t kCounters = 4096;
 
   // text: whether numbers are to be parsed from strings, as in CSV.
   ColumnStatistics(std::shared_ptr<arrow::Field> field, bool text);

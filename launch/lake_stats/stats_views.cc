@@ -48,7 +48,7 @@ std::string TopText(const TopValue& value, int64_t total) {
   return fmt::format("{} ({})", text, ShareText(static_cast<double>(value.count), static_cast<double>(total)));
 }
 
-// Values that the top ones are shares of. A list's elements are counted where its numbers are not known.
+// Values that the top ones are shares of: of a list column its elements.
 int64_t Values(const ColumnSummary& column) {
   if (!column.is_list) return column.rows - column.missing;
   return static_cast<int64_t>(std::llround(column.lengths.mean * static_cast<double>(column.lengths.count)));
@@ -70,7 +70,7 @@ NamedGrid ColumnGrid(const LakeSummary& lake) {
   return {"Columns",
           fmt::format("Distinct values are estimated, with a standard error of {:.1f} %; frequent ones are counted, at "
                       "most {:.2f} % of the values too often.",
-                      100 * HyperLogLog::kRelativeError, 100.0 / 4096),
+                      100 * HyperLogLog::kRelativeError, 100.0 / ColumnStatistics::kCounters),
           std::move(grid)};
 }
 

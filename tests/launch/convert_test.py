@@ -141,7 +141,8 @@ class Convert(unittest.TestCase):
     def test_a_full_disk(self):
         disk = self.path("disk")
         os.mkdir(disk)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "weir", disk], capture_output=True, text=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "weir", disk], capture_output=True,
+                                 text=True)
         if mounted.returncode != 0:
             if os.environ.get("CI") == "true":
                 self.fail(mounted.stderr)

@@ -1,4 +1,4 @@
-"""The steps of examples/criteo on generated text: bench/criteo_lake.py on a few MB, and memory that stays as text grows."""
+"""The steps of examples/criteo: bench/criteo_lake.py on a few MB of text, and memory that stays as text grows."""
 import json
 import os
 import subprocess
@@ -31,7 +31,8 @@ class CriteoLake(unittest.TestCase):
 
     def make(self, name, text_bytes):
         path = os.path.join(self.root, name)
-        subprocess.run([sys.executable, f"{SOURCE}/bench/make_criteo_tsv.py", path, "--bytes", str(text_bytes)], check=True)
+        subprocess.run([sys.executable, f"{SOURCE}/bench/make_criteo_tsv.py", path, "--bytes", str(text_bytes)],
+                       check=True)
         self.assertLess(abs(os.path.getsize(path) - text_bytes), 1000)
         return path
 

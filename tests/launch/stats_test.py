@@ -105,7 +105,8 @@ class Stats(unittest.TestCase):
     def test_csv_and_criteo(self):
         csv = self.space.path("a.csv")
         with open(csv, "w") as file:
-            file.write("id;price;name\n" + "".join(f"{i % 7};{'' if i % 5 == 0 else i / 4};n<{i % 3}>\n" for i in range(100)))
+            file.write("id;price;name\n")
+            file.write("".join(f"{i % 7};{'' if i % 5 == 0 else i / 4};n<{i % 3}>\n" for i in range(100)))
         page = self.space.path("csv.html")
         stats, _ = self.stats(csv, "data.csv.delimiter=;", "--html", page)
         pages.check(self, page)

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/number_text.h"
 #include "data_loader/columns/key.h"
 #include "embeddings/key_set.h"
 #include "launch/table_memory.h"

@@ -6,6 +6,8 @@
 #include <arrow/type.h>
 #include <arrow/util/value_parsing.h>
 
+#include "base/number_text.h"
+
 namespace weir {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include "base/number_text.h"
 #include "data_loader/columns/key.h"
 #include "data_loader/transforms/elements.h"
 #include "data_loader/transforms/side_files.h"

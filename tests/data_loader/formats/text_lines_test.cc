@@ -74,7 +74,6 @@ TEST(TextLines, ReadsGzipOfSeveralMembers) {
 }
 
 TEST(TextLines, RefusesWhatIsNoText) {
-  EXPECT_EQ(TextLines::Open(LakeEntry{"/nowhere/text", 1, 0}).status().code(), StatusCode::kNotFound);
   const Status too_long = ReadLines(File(std::string(TextLines::kLineBytesMax + 2, 'x')).path).status();
   EXPECT_EQ(too_long.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(too_long.message(), HasSubstr("line 1"));

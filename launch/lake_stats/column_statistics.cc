@@ -28,15 +28,6 @@ bool IsList(const arrow::DataType& type) {
          type.id() == arrow::Type::FIXED_SIZE_LIST;
 }
 
-// What lists hold at their ends, dictionaries taken apart.
-const arrow::DataType& ElementType(const arrow::DataType& type) {
-  if (IsList(type)) return ElementType(*type.field(0)->type());
-  if (type.id() == arrow::Type::DICTIONARY) {
-    return *static_cast<const arrow::DictionaryType&>(type).value_type();
-  }
-  return type;
-}
-
 // Times and dates as the integers that they are stored as; anything else as it is.
 Result<std::shared_ptr<arrow::Array>> WithoutUnits(const std::shared_ptr<arrow::Array>& values) {
   const arrow::Type::type id = values->type_id();

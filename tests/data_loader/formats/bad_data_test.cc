@@ -236,7 +236,7 @@ TEST(BadData, FlippedBitsNeverPassUnseen) {
 // A file whose footer says what the test wants.
 class ClaimingFile : public LakeFile {
  public:
-  ClaimingFile() : LakeFile({"claims.parquet", 100}) {}
+  ClaimingFile() : LakeFile(Entry()) {}
   Status Claim(const std::vector<int64_t>& rows) {
     std::vector<RowGroup> groups;
     for (int64_t n : rows) groups.push_back({n});
@@ -245,6 +245,14 @@ class ClaimingFile : public LakeFile {
   Result<std::unique_ptr<RowReader>> Read(int, int64_t, int64_t, const std::vector<std::string>&,
                                           int64_t) const override {
     return Internal("nothing to read");
+  }
+
+ private:
+  static LakeEntry Entry() {
+    LakeEntry entry;
+    entry.path = "claims.parquet";
+    entry.bytes = 100;
+    return entry;
   }
 };
 

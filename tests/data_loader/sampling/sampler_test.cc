@@ -60,7 +60,11 @@ class SamplerTest : public ::testing::Test {
 
   // The epoch of one of the workers, from sample `start` on.
   Batch Epoch(int64_t batch_size, int worker = 0, int workers = 1, int64_t start = 0, int64_t epoch = 0) {
-    LoaderOptions options{.worker = worker, .num_workers = workers, .batch_size = batch_size, .epochs = epoch + 1};
+    LoaderOptions options;
+    options.worker = worker;
+    options.num_workers = workers;
+    options.batch_size = batch_size;
+    options.epochs = epoch + 1;
     options.shuffle_rows = 64;
     auto first = Loader::Open(job_, job_.data().train(), options, LoaderPosition());
     EXPECT_TRUE(first.ok()) << first.status().ToString();

@@ -295,13 +295,14 @@ Status FeatureExtractor::ExtractSparse(const arrow::RecordBatch& rows, Batch* ou
 
 Status FeatureExtractor::CheckAgrees(const FeatureExtractor& other) const {
   constexpr const char* kKinds[] = {"integers", "strings", "numbers"};
-  for (size_t f = 0; f < sparse_.size() && f < other.sparse_.size(); ++f) {
-    if (sparse_[f].kind() == other.sparse_[f].kind()) continue;
+  for (const SparseColumn& own : sparse_) {
+    const auto found = std::find_if(other.sparse_.begin(), other.sparse_.end(),
+                                    [&](const SparseColumn& column) { return column.feature() == own.feature(); });
+    if (found == other.sparse_.end() || found->kind() == own.kind()) continue;
     return InvalidArgument(
-        fmt::format("feature {}: column {}: expected {}, as in the files before, found {}: they would be "
-                    "hashed apart",
-                    sparse_[f].feature(), sparse_columns_[f], kKinds[static_cast<int>(sparse_[f].kind())],
-                    kKinds[static_cast<int>(other.sparse_[f].kind())]));
+        fmt::format("feature {}: column {}: expected {}, as in the files before, found {}: they would be hashed apart",
+                    own.feature(), other.sparse_columns_[found - other.sparse_.begin()],
+                    kKinds[static_cast<int>(own.kind())], kKinds[static_cast<int>(found->kind())]));
   }
   return derived_.CheckAgrees(other.derived_);
 }

@@ -48,7 +48,7 @@ class FeatureExtractor {
   // calls before for rows of the same reader; null to keep nothing.
   Status Extract(const arrow::RecordBatch& rows, Batch* out, std::vector<BadRow>* bad, KeptKeys* kept = nullptr) const;
 
-  // OK when the sparse features of both are hashed from the same kind of values, so that their keys agree.
+  // OK when the sparse features that both have are hashed from the same kind of values, so that their keys agree.
   Status CheckAgrees(const FeatureExtractor& other) const;
 
  private:

@@ -240,7 +240,8 @@ Result<std::unique_ptr<Loader>> Loader::Open(const Job& job, const SourceConfig&
   raised.streams = std::max(options.streams, options.num_workers);
   WEIR_ASSIGN_OR_RETURN(auto dataset, Dataset::Open(job, source, /*with_label=*/true, {}, raised.id_column));
   WEIR_RETURN_IF_ERROR(CheckPosition(start, dataset->Fingerprint(), dataset->rows()));
-  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<Sampler> sampler, Sampler::Open(job, source, options.seed));
+  WEIR_ASSIGN_OR_RETURN(std::unique_ptr<Sampler> sampler,
+                        Sampler::Open(job, source, dataset->extractor(0), options.seed));
   return std::unique_ptr<Loader>(
       std::make_unique<LoaderImpl>(job, std::move(dataset), raised, start, std::move(sampler)));
 }

@@ -7,6 +7,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include "data_loader/formats/broken_rows.h"
 #include "launch/stop_signal.h"
 
 namespace weir {
@@ -79,6 +80,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> LakeRows::Next() {
     batch_file_ = part.file;
     batch_first_row_ = file.first_rows()[part.group] + row_;
     row_ += rows->num_rows();
+    WEIR_RETURN_IF_ERROR(RefuseBrokenRows(*rows, batch_first_row_, file.path()));
     // A file may hold them in another order, or more of them.
     auto ordered = rows->SelectColumns([&] {
       std::vector<int> indices;

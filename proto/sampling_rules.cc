@@ -1,5 +1,6 @@
 #include "proto/sampling_rules.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -85,11 +86,12 @@ void CheckNegatives(const Job& job, const NegativesConfig& negatives, const std:
     if (feature == nullptr) continue;
     const SparseConfig &a = feature->sparse(), &b = id->sparse();
     if (feature->has_sparse() && a.hash_space() == b.hash_space() && a.buckets() == b.buckets() &&
-        a.identity() == b.identity()) {
+        a.identity() == b.identity() && a.type() == b.type() &&
+        std::equal(a.boundaries().begin(), a.boundaries().end(), b.boundaries().begin(), b.boundaries().end())) {
       continue;
     }
     errors->Add(here, fmt::format("\"{}\" has other keys than \"{}\": expected a sparse feature with the same "
-                                  "hash_space, buckets and identity",
+                                  "hash_space, buckets, identity, type and boundaries",
                                   feature->name(), id->name()));
   }
   if (!negatives.has_hard_items() || negatives.hard_items().by().empty()) return;

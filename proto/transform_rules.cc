@@ -82,7 +82,10 @@ void CheckTransform(const ColumnConfig& column, const std::string& path, JobErro
 
 // The columns that features, label and weights read.
 std::set<std::string> ColumnsRead(const Job& job) {
-  std::set<std::string> read = {job.data().label().column(), job.data().weight_column()};
+  std::set<std::string> read = {job.data().label().column(), job.data().weight_column(), job.data().ledger().column()};
+  for (const SourceConfig* source : {&job.data().train(), &job.data().eval()}) {
+    read.insert(source->sampling().negatives().hard_items().column());
+  }
   for (const FeatureConfig& feature : job.features()) {
     read.insert(feature.has_column() ? feature.column() : feature.name());
     read.insert(feature.sparse().weight_column());

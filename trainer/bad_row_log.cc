@@ -51,6 +51,12 @@ Status BadRowLog::Judge(const StepBatch& trained, const StepResult& result) cons
     if (!mine.ok()) break;
   }
   WEIR_RETURN_IF_ERROR(AgreeOnStatus(*worker_.collective, mine));
+  if (result.stop_rows == 0 && result.bad_rows == 0) {
+    return InvalidArgument(
+        fmt::format("expected at most {} bad rows in the epoch (data.max_bad_rows), found {} by the "
+                    "commit that is gone on from: raise the limit",
+                    worker_.job->data().max_bad_rows(), epoch_rows_));
+  }
   return Internal("bad rows were counted that no worker has");
 }
 

@@ -28,6 +28,11 @@ std::shared_ptr<arrow::Array> InnerElements(const arrow::Array& column, std::vec
 
 }  // namespace
 
+bool IsListType(const arrow::DataType& type) {
+  return type.id() == arrow::Type::LIST || type.id() == arrow::Type::LARGE_LIST ||
+         type.id() == arrow::Type::FIXED_SIZE_LIST;
+}
+
 std::shared_ptr<arrow::Array> ListElements(const arrow::Array& column, std::vector<int64_t>* bounds) {
   const int64_t n = column.length();
   bounds->resize(n + 1);
@@ -36,7 +41,7 @@ std::shared_ptr<arrow::Array> ListElements(const arrow::Array& column, std::vect
     return lists.values()->Slice(lists.value_offset(0), (*bounds)[n]);
   });
   std::vector<int64_t> inner;
-  while (arrow::is_list_like(elements->type_id())) {
+  while (IsListType(*elements->type())) {
     elements = InnerElements(*elements, &inner);
     for (int64_t& bound : *bounds) bound = inner[bound];
   }
@@ -45,7 +50,7 @@ std::shared_ptr<arrow::Array> ListElements(const arrow::Array& column, std::vect
 
 const arrow::DataType& InnermostType(const arrow::DataType& type) {
   const arrow::DataType* element = &type;
-  while (arrow::is_list_like(element->id())) element = element->field(0)->type().get();
+  while (IsListType(*element)) element = element->field(0)->type().get();
   return *element;
 }
 

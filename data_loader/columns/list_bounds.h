@@ -11,6 +11,9 @@
 
 namespace weir {
 
+// Lists of Arrow with an element type: list, large list, fixed-size list (not maps, which are lists of pairs).
+bool IsListType(const arrow::DataType& type);
+
 // All elements of a list, large list or fixed-size list column, end to end, those of row i at [bounds[i], bounds[i+1]).
 // Of lists of lists, those of the innermost: a row's lists one after another; null lists within it have none.
 // bounds: [column.length() + 1]. A null row may have elements, which mean nothing.

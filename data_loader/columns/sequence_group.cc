@@ -60,12 +60,19 @@ void SequenceGroup::CheckLengths(int64_t first_sample, Batch* batch, std::vector
   const int64_t n = first.num_samples();
   std::vector<uint8_t> differs(n - first_sample);
   bool any = false;
+  // A row that one of the features finds bad has no values of it: its length is no news.
+  std::vector<uint8_t> known(n - first_sample);
+  for (const BadRow& row : *bad) {
+    const bool own = std::find(columns_.begin(), columns_.end(), row.column) != columns_.end();
+    if (own && row.row >= first_sample) known[row.row - first_sample] = 1;
+  }
   for (size_t f = 1; f < features_.size(); ++f) {
     const Jagged& other = batch->sparse[features_[f]];
     for (int64_t i = first_sample; i < n; ++i) {
       const size_t expected = first.sample(i).size(), found = other.sample(i).size();
       if (expected == found || differs[i - first_sample]) continue;
       differs[i - first_sample] = any = true;
+      if (known[i - first_sample]) continue;
       bad->push_back({i, columns_[f],
                       fmt::format("has {} values where {}, of the same sequence, has {}", found, columns_[0], expected),
                       ""});

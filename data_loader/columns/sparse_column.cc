@@ -115,7 +115,7 @@ Result<SparseColumn> SparseColumn::Make(const FeatureConfig& feature, const arro
   if (config.has_quantiles()) {
     return InvalidArgument(fmt::format("{}: the stats_file of its quantiles was not read: it was not fitted", place));
   }
-  if (made.in_group_ && made.split_.empty() && !arrow::is_list_like(type.id())) {
+  if (made.in_group_ && made.split_.empty() && !IsListType(type)) {
     return InvalidArgument(fmt::format("{}: group {}: expected lists, or strings and split, found {}", place,
                                        config.group(), type.ToString()));
   }
@@ -375,7 +375,7 @@ Status SparseColumn::ReadValues(const arrow::Array& column, Values* out) const {
     out->cells.resize(values.length());
     return KeysOf(values, out->keys.data(), out->cells.data());
   };
-  if (arrow::is_list_like(column.type_id())) return read(*ListElements(column, &out->bounds));
+  if (IsListType(*column.type())) return read(*ListElements(column, &out->bounds));
   out->single = true;
   out->bounds.resize(n + 1);
   std::iota(out->bounds.begin(), out->bounds.end(), int64_t{0});
@@ -433,7 +433,7 @@ Status SparseColumn::Extract(const arrow::Array& column, const arrow::Array* wei
                              std::vector<BadRow>* bad, DictionaryKeys* kept) const {
   if (weights_) return ExtractWeighted(column, *weights, out, first_row, bad);
   if (!split_.empty()) return ExtractSplit(column, out, first_row, bad);
-  if (arrow::is_list_like(column.type_id())) return ExtractLists(column, out, first_row, bad);
+  if (IsListType(*column.type())) return ExtractLists(column, out, first_row, bad);
   return ExtractSingle(column, out, first_row, bad, kept);
 }
 

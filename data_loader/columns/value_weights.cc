@@ -40,9 +40,9 @@ Result<ValueWeightColumn> ValueWeightColumn::Make(const FeatureConfig& feature, 
     expected = fmt::format("strings of numbers between '{}', as the values of column {} are split", made.split_,
                            feature.column());
     fits = IsStringType(type);
-  } else if (arrow::is_list_like(values.id())) {
+  } else if (IsListType(values)) {
     expected = fmt::format("lists of integers, float or double, as column {} has lists", feature.column());
-    fits = arrow::is_list_like(type.id()) && IsNumber(InnermostType(type));
+    fits = IsListType(type) && IsNumber(InnermostType(type));
   } else {
     expected = fmt::format("integers, float or double, as column {} has single values", feature.column());
     fits = IsNumber(type) || (text && IsStringType(type));
@@ -87,7 +87,7 @@ Status ValueWeightColumn::Read(const arrow::Array& column, ValueWeights* out) co
   out->missing.resize(column.length());
   for (int64_t i = 0; i < column.length(); ++i) out->missing[i] = column.IsNull(i);
   if (!split_.empty()) return ReadSplit(column, out);
-  if (arrow::is_list_like(column.type_id())) return ReadNumbersOf(*ListElements(column, &out->bounds), out);
+  if (IsListType(*column.type())) return ReadNumbersOf(*ListElements(column, &out->bounds), out);
   out->bounds.resize(column.length() + 1);
   std::iota(out->bounds.begin(), out->bounds.end(), int64_t{0});
   return ReadNumbersOf(column, out);

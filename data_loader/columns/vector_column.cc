@@ -45,7 +45,7 @@ int64_t CountNulls(const arrow::Array& values, int64_t begin, int64_t end) {
 Result<VectorColumn> VectorColumn::Make(const FeatureConfig& feature, const arrow::DataType& type, bool text) {
   const bool splits = !feature.numeric().split().empty();
   const std::string place = fmt::format("feature {}: column {}", feature.name(), feature.column());
-  if (splits ? !IsStringType(type) : !arrow::is_list_like(type.id())) {
+  if (splits ? !IsStringType(type) : !IsListType(type)) {
     return InvalidArgument(fmt::format("{}: a vector expects {}, found {}", place,
                                        splits ? "strings to be split" : "lists of numbers, or strings and split",
                                        type.ToString()));

@@ -48,7 +48,7 @@ class MessageStream : public arrow::io::InputStream {
 
   arrow::Result<int64_t> Read(int64_t nbytes, void* out) override {
     ARROW_ASSIGN_OR_RAISE(const auto buffer, Read(nbytes));
-    std::memcpy(out, buffer->data(), static_cast<size_t>(buffer->size()));
+    if (buffer->size() > 0) std::memcpy(out, buffer->data(), static_cast<size_t>(buffer->size()));
     return buffer->size();
   }
 

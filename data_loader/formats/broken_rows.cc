@@ -9,6 +9,7 @@
 #include <arrow/array/util.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <fmt/format.h>
 
 #include "data_loader/lake/arrow_status.h"
 
@@ -70,6 +71,14 @@ Status FindBrokenRows(const arrow::RecordBatch& rows, int64_t first_row, std::ve
     bad->push_back({first_row + i, "", std::string(mark.substr(0, line)), std::string(mark.substr(line + 1))});
   }
   return Status();
+}
+
+Status RefuseBrokenRows(const arrow::RecordBatch& rows, int64_t first_row, const std::string& path) {
+  std::vector<BadRow> broken;
+  WEIR_RETURN_IF_ERROR(FindBrokenRows(rows, first_row, &broken));
+  if (broken.empty()) return Status();
+  return InvalidArgument(
+      fmt::format("{}: row {} {}: '{}'", path, broken[0].row + 1, broken[0].reason, broken[0].value));
 }
 
 }  // namespace weir

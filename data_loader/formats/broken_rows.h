@@ -24,6 +24,10 @@ struct BrokenRow {
 Result<std::shared_ptr<arrow::RecordBatch>> InsertBrokenRows(const arrow::RecordBatch& good,
                                                              const std::vector<BrokenRow>& broken);
 
+// InvalidArgument for the first broken row among `rows`, which begin with row first_row of the file `path`: for readers
+// that leave no row out.
+Status RefuseBrokenRows(const arrow::RecordBatch& rows, int64_t first_row, const std::string& path);
+
 // Appends the broken rows among `rows` to *bad, ascending; rows in *bad count from first_row.
 Status FindBrokenRows(const arrow::RecordBatch& rows, int64_t first_row, std::vector<BadRow>* bad);
 

@@ -210,8 +210,8 @@ Result<std::unique_ptr<LakeFile>> NextItemFile::Open(std::unique_ptr<LakeFile> r
   arrow::FieldVector fields = schema.fields();
   for (const std::string& name : opened->lists_) {
     const int i = schema.GetFieldIndex(name);
-    const bool lists = i >= 0 && arrow::is_list_like(schema.field(i)->type()->id());
-    if (!lists || arrow::is_list_like(schema.field(i)->type()->field(0)->type()->id())) {
+    const bool lists = i >= 0 && IsListType(*schema.field(i)->type());
+    if (!lists || IsListType(*schema.field(i)->type()->field(0)->type())) {
       return InvalidArgument(fmt::format(
           "{}: next_item: expected one column '{}' of lists of values, found {}", opened->path(), name,
           i < 0 ? "none of that name" + SuggestName(name, schema.field_names()) : schema.field(i)->type()->ToString()));

@@ -71,6 +71,8 @@ class CompactReader {
     if (type > kStruct) bad_ = true;
     const int delta = head >> 4;
     *number = delta != 0 ? *number + delta : Int32();
+    // Thrift counts fields in 16 bits.
+    if (*number < 0 || *number > INT16_MAX) bad_ = true;
     return ok() ? type : kStop;
   }
 

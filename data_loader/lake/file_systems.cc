@@ -60,15 +60,21 @@ std::string Advice(std::string_view scheme) {
   return "check the user that the uri names (hdfs://USER@HOST:PORT/PATH) and what it may read";
 }
 
-Status Refused(const LakeUri& uri, const arrow::Status& status) {
+// full: the uri as Arrow was given it, with what is secret; Arrow's messages quote it.
+Status Refused(const LakeUri& uri, const std::string& full, const arrow::Status& status) {
   const std::string base = uri.scheme + "://" + uri.authority;
+  std::string message = status.message();
+  for (size_t at; (at = message.find(full)) != std::string::npos;) message.replace(at, full.size(), base);
+  for (const std::string& secret : {uri.user, uri.query}) {
+    if (!secret.empty() && message.find(secret) != std::string::npos) message = "it is no uri of this kind";
+  }
   if (uri.scheme == "hdfs" && status.IsIOError()) {
     return FailedPrecondition(fmt::format(
         "{}: cannot be reached through Hadoop's libhdfs: it needs libhdfs.so (ARROW_LIBHDFS_DIR or HADOOP_HOME), "
         "libjvm.so (JAVA_HOME) and Hadoop's jars (CLASSPATH, as 'hadoop classpath --glob' prints it): {}",
-        base, status.message()));
+        base, message));
   }
-  return InvalidArgument(fmt::format("{}: Arrow does not take this uri: {}", base, status.message()));
+  return InvalidArgument(fmt::format("{}: Arrow does not take this uri: {}", base, message));
 }
 
 }  // namespace
@@ -93,7 +99,7 @@ Result<std::shared_ptr<const Storage>> OpenFileSystem(const LakeUri& uri) {
   const std::string full = fmt::format("{}://{}{}{}{}{}", uri.scheme, uri.user, uri.user.empty() ? "" : "@",
                                        uri.authority, query.empty() ? "" : "/?", query);
   auto connected = arrow::fs::FileSystemFromUriAndOptions(full, options);
-  if (!connected.ok()) return Refused(uri, connected.status());
+  if (!connected.ok()) return Refused(uri, full, connected.status());
   const std::string prefix = uri.scheme == "hdfs" ? base : uri.scheme + "://";
   return std::shared_ptr<const Storage>(std::make_shared<ArrowStorage>(std::move(connected).ValueUnsafe(), prefix,
                                                                        Advice(uri.scheme), uri.scheme == "gs"));

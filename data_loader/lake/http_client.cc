@@ -17,6 +17,9 @@ namespace {
 
 constexpr long kConnectTimeoutMs = 10'000;
 constexpr long kSilenceSeconds = 30;
+// Less than this over kSilenceSeconds counts as silence: a range of 1 MiB is here within a quarter of an hour, or
+// never.
+constexpr long kSlowestBytesPerS = 1024;
 constexpr long kRedirectsMax = 5;
 // Of an answer that is no file: read, so that the connection can be used again, but not for ever.
 constexpr size_t kErrorBodyBytesMax = 64 << 10;
@@ -151,7 +154,7 @@ void* NewHandle() {
   curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kRedirectsMax);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kSlowestBytesPerS);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kSilenceSeconds);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "weir");
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);

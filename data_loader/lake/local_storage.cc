@@ -39,8 +39,19 @@ Result<std::vector<StoredFile>> LocalStorage::List(const std::string& folder) co
   std::vector<StoredFile> files;
   std::error_code error;
   for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    WEIR_ASSIGN_OR_RETURN(StoredFile file, Look(it->path().string()));
-    files.push_back(std::move(file));
+    const std::string path = it->path().string();
+    Result<StoredFile> file = Look(path);
+    if (file.ok()) {
+      files.push_back(std::move(file).value());
+      continue;
+    }
+    // What is hidden is nobody's data, and what went since the folder was read is not there; but a link that leads
+    // nowhere should.
+    const bool vanished = !std::filesystem::exists(it->symlink_status()) || IsHidden(it->path().filename().string());
+    if (!vanished)
+      return file.status().code() == StatusCode::kNotFound
+                 ? FailedPrecondition(fmt::format("{}: the link leads nowhere", path))
+                 : file.status();
   }
   if (error) return ErrnoStatus(error.value(), folder);
   return files;

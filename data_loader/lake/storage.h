@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <arrow/io/type_fwd.h>
@@ -24,6 +25,9 @@ struct StoredFile {
 
 // Immutable; thread-safe. Every error names the path. NotFound and PermissionDenied mean what they say; Unavailable and
 // DeadlineExceeded may pass, and trying again may help (see MayPass).
+// Names that are nobody's data: "_SUCCESS", ".part-0.crc".
+inline bool IsHidden(std::string_view name) { return name.empty() || name[0] == '.' || name[0] == '_'; }
+
 class Storage {
  public:
   virtual ~Storage() = default;

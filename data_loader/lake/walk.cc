@@ -19,8 +19,6 @@ std::string_view LastName(std::string_view path) {
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
-bool IsHidden(std::string_view name) { return name.empty() || name[0] == '.' || name[0] == '_'; }
-
 bool HasWildcard(std::string_view name) { return name.find_first_of("*?[") != std::string_view::npos; }
 
 class Walk {

@@ -27,6 +27,9 @@ Job ListFeatures(const Job& job, const NegativesConfig& negatives) {
     sparse->clear_pooling();
     sparse->clear_weight_column();
     sparse->clear_max_length();
+    sparse->clear_max_values();
+    sparse->clear_keep();
+    sparse->clear_group();
     sparse->clear_default_value();
   }
   return reduced;
@@ -34,7 +37,8 @@ Job ListFeatures(const Job& job, const NegativesConfig& negatives) {
 
 }  // namespace
 
-Result<HardItems> HardItems::Read(const Job& job, const NegativesConfig& negatives, const ItemPool& pool) {
+Result<HardItems> HardItems::Read(const Job& job, const NegativesConfig& negatives, const ItemPool& pool,
+                                  const FeatureExtractor& samples) {
   const Job reduced = ListFeatures(job, negatives);
   SourceConfig files;
   *files.mutable_uri() = negatives.hard_items().uri();
@@ -47,6 +51,7 @@ Result<HardItems> HardItems::Read(const Job& job, const NegativesConfig& negativ
   while (true) {
     WEIR_ASSIGN_OR_RETURN(const bool more, reader->Next(kReadRows, &read));
     if (!more) break;
+    WEIR_RETURN_IF_ERROR(samples.CheckAgrees(*read.extractor).Wrap(read.path));
     Batch rows = EmptyBatch(reduced);
     std::vector<BadRow> bad;
     WEIR_RETURN_IF_ERROR(read.extractor->Extract(*read.rows, &rows, &bad).Wrap(read.path));

@@ -16,8 +16,10 @@ namespace weir {
 class HardItems {
  public:
   // negatives.hard_items, held against the pool: items that it does not have are left out, with a warning. Errors are
-  // those of reading; InvalidArgument when no list is left.
-  static Result<HardItems> Read(const Job& job, const NegativesConfig& negatives, const ItemPool& pool);
+  // those of reading; InvalidArgument when no list is left, or
+  // keys would be hashed apart from those of `samples`.
+  static Result<HardItems> Read(const Job& job, const NegativesConfig& negatives, const ItemPool& pool,
+                                const FeatureExtractor& samples);
 
   // Items of the pool; empty for a key without a list. Valid as long as this.
   std::span<const uint32_t> Of(uint64_t key) const {

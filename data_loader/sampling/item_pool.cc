@@ -44,8 +44,9 @@ int SparseIndex(const Job& job, const std::string& name) {
   return index;
 }
 
-// counts: [rows], 1 each without a column for them.
-Status ReadCounts(const OrderedRows& read, const std::string& column, std::vector<double>* counts) {
+// counts: [rows], 1 each without a column for them; of rows that are not usable, anything.
+Status ReadCounts(const OrderedRows& read, const std::string& column, const std::vector<uint8_t>& usable,
+                  std::vector<double>* counts) {
   const int64_t n = read.rows->num_rows();
   counts->assign(n, 1);
   if (column.empty()) return Status();
@@ -53,7 +54,7 @@ Status ReadCounts(const OrderedRows& read, const std::string& column, std::vecto
   const arrow::Array& array = *read.rows->GetColumnByName(column);
   WEIR_RETURN_IF_ERROR(ReadNumbers(array, counts->data(), cells.data()).Wrap(read.path));
   for (int64_t i = 0; i < n; ++i) {
-    if (cells[i] == Cell::kValue && (*counts)[i] >= 0 && std::isfinite((*counts)[i])) continue;
+    if (!usable[i] || (cells[i] == Cell::kValue && (*counts)[i] >= 0 && std::isfinite((*counts)[i]))) continue;
     return InvalidArgument(fmt::format("{}: row {}: column {}: expected a count of at least 0, found {}", read.path,
                                        read.first_row + i + 1, column, CellText(array, i)));
   }
@@ -95,9 +96,14 @@ Job WithFeatures(const Job& job, const std::vector<std::string>& names) {
   return reduced;
 }
 
-Result<ItemPool> ReadItemPool(const Job& job, const SourceConfig& source, const NegativesConfig& negatives) {
+Result<ItemPool> ReadItemPool(const Job& job, const SourceConfig& source, const NegativesConfig& negatives,
+                              const FeatureExtractor& samples) {
   const std::vector<std::string> names(negatives.features().begin(), negatives.features().end());
-  const Job reduced = WithFeatures(job, names);
+  Job reduced = WithFeatures(job, names);
+  // An item's values are no part of a sample's sequence.
+  for (FeatureConfig& feature : *reduced.mutable_features()) {
+    if (feature.has_sparse()) feature.mutable_sparse()->clear_group();
+  }
   SourceConfig files = source;
   const std::string count_column = negatives.pool().count_column();
   if (negatives.has_pool()) {
@@ -121,12 +127,13 @@ Result<ItemPool> ReadItemPool(const Job& job, const SourceConfig& source, const 
   while (true) {
     WEIR_ASSIGN_OR_RETURN(const bool more, reader->Next(kReadRows, &read));
     if (!more) break;
+    WEIR_RETURN_IF_ERROR(samples.CheckAgrees(*read.extractor).Wrap(read.path));
     Batch rows = EmptyBatch(reduced);
     std::vector<BadRow> bad;
     WEIR_RETURN_IF_ERROR(read.extractor->Extract(*read.rows, &rows, &bad).Wrap(read.path));
-    WEIR_RETURN_IF_ERROR(ReadCounts(read, count_column, &counts));
     std::vector<uint8_t> usable(rows.num_samples, 1);
-    for (const BadRow& row : bad) usable[row.row] = 0;
+    for (const BadRow& row : bad) usable[row.row] = row.is_kept();
+    WEIR_RETURN_IF_ERROR(ReadCounts(read, count_column, usable, &counts));
     for (int64_t row = 0; row < rows.num_samples; ++row) {
       if (usable[row] && rows.sparse[pool.id].sample(row).size() == 1) {
         AddRow(rows, row, counts[row], &pool);

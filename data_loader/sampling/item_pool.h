@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "batch/batch.h"
+#include "data_loader/extractor.h"
 #include "proto/job.pb.h"
 
 namespace weir {
@@ -36,7 +37,9 @@ Job WithFeatures(const Job& job, const std::vector<std::string>& names);
 
 // The items of negatives.pool, or those of `source` itself. An id that comes again is the same item, with the features
 // that it had first. Rows that cannot be used, or without exactly one id, are left out with a warning. Errors: those of
-// reading; InvalidArgument for a count that is none, or no item at all; the caller says which setting it was for.
-Result<ItemPool> ReadItemPool(const Job& job, const SourceConfig& source, const NegativesConfig& negatives);
+// reading; InvalidArgument for a count that is none, no item at all, or ids that would be hashed apart from those of
+// `samples`, the source's own; the caller says which setting it was for.
+Result<ItemPool> ReadItemPool(const Job& job, const SourceConfig& source, const NegativesConfig& negatives,
+                              const FeatureExtractor& samples);
 
 }  // namespace weir

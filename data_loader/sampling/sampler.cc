@@ -29,7 +29,8 @@ int Index(const ItemFeature& feature, const Batch* from, const ItemPool& pool) {
 
 }  // namespace
 
-Result<std::unique_ptr<Sampler>> Sampler::Open(const Job& job, const SourceConfig& source, uint64_t seed) {
+Result<std::unique_ptr<Sampler>> Sampler::Open(const Job& job, const SourceConfig& source,
+                                               const FeatureExtractor& samples, uint64_t seed) {
   const SamplingConfig& config = source.sampling();
   std::unique_ptr<Sampler> made;
   if (config.keep_negatives() == 1 && !config.has_negatives()) return made;
@@ -39,7 +40,7 @@ Result<std::unique_ptr<Sampler>> Sampler::Open(const Job& job, const SourceConfi
   if (!config.has_negatives()) return made;
   const NegativesConfig& negatives = made->negatives_ = config.negatives();
   made->made_max_ = int64_t{negatives.uniform()} + negatives.popular() + negatives.in_batch() + negatives.hard();
-  auto pool = ReadItemPool(job, source, negatives);
+  auto pool = ReadItemPool(job, source, negatives, samples);
   if (!pool.ok()) return pool.status().Wrap("sampling.negatives.pool");
   made->pool_ = std::move(pool).value();
   if (negatives.popular() > 0) {
@@ -48,7 +49,7 @@ Result<std::unique_ptr<Sampler>> Sampler::Open(const Job& job, const SourceConfi
     made->popular_ = std::move(popular).value();
   }
   if (negatives.hard() > 0) {
-    auto hard = HardItems::Read(job, negatives, made->pool_);
+    auto hard = HardItems::Read(job, negatives, made->pool_, samples);
     if (!hard.ok()) return hard.status().Wrap("sampling.negatives.hard_items");
     made->hard_ = std::move(hard).value();
   }
@@ -125,6 +126,7 @@ void Sampler::MakeOf(int64_t base, uint64_t seed, const Batch& batch, std::span<
 }
 
 Status Sampler::AddNegatives(int64_t epoch, int64_t first_sample, Batch* batch) const {
+  if (batch->num_samples == 0) return Status();
   const Jagged& ids = batch->sparse[pool_.id_in_batch];
   std::vector<int64_t> candidates;  // for in_batch
   for (int64_t i = 0; i < batch->num_samples; ++i) {

@@ -21,8 +21,9 @@ namespace weir {
 class Sampler {
  public:
   // Reads the pool and the hard negatives, where source.sampling asks for them. Null when it asks for nothing. Errors
-  // name the setting.
-  static Result<std::unique_ptr<Sampler>> Open(const Job& job, const SourceConfig& source, uint64_t seed);
+  // name the setting. samples: of the source itself.
+  static Result<std::unique_ptr<Sampler>> Open(const Job& job, const SourceConfig& source,
+                                               const FeatureExtractor& samples, uint64_t seed);
 
   // batch: samples of a step whose first one has the place `first_sample` in the epoch; sample_index counts from there.
   // Afterwards sample_index is spread, so that those made up have numbers of their own: still ascending, and the same

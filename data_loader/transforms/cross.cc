@@ -6,6 +6,7 @@
 #include <arrow/type.h>
 #include <fmt/format.h>
 
+#include "data_loader/columns/list_bounds.h"
 #include "data_loader/transforms/elements.h"
 #include "data_loader/transforms/transform.h"
 
@@ -131,7 +132,7 @@ Result<std::unique_ptr<ColumnTransform>> MakeCross(const TransformSource& source
     if (!IsIntegerType(ElementType(type)) && !IsStringType(ElementType(type))) {
       return RefuseType(source, f, "integers or strings, or lists of them (numbers can be bucketized first)");
     }
-    lists |= arrow::is_list_like(type.id());
+    lists |= IsListType(type);
     kinds.push_back(KindOf(ElementType(type)));
   }
   return std::unique_ptr<ColumnTransform>(new Cross(source.config, lists, std::move(kinds)));

@@ -48,9 +48,7 @@ Result<const arrow::Field*> DerivedColumns::AddAt(int place, const arrow::Schema
   WEIR_ASSIGN_OR_RETURN(auto transform, MakeTransform(source));
   const ColumnType& type = transform->type();
   const auto field = arrow::field(config.name(), type.type);
-  Column column{type.text ? AsText(field) : field,
-                {config.from().begin(), config.from().end()},
-                std::move(transform)};
+  Column column{type.text ? AsText(field) : field, {config.from().begin(), config.from().end()}, std::move(transform)};
   added_at_[config.name()] = static_cast<int>(added_.size());
   added_.push_back(std::move(column));
   return added_.back().field.get();
@@ -63,8 +61,10 @@ bool DerivedColumns::Reads(const std::string& column) const {
 }
 
 Status DerivedColumns::CheckAgrees(const DerivedColumns& other) const {
-  for (size_t c = 0; c < added_.size() && c < other.added_.size(); ++c) {
-    const auto own = added_[c].transform->HashedKinds(), others = other.added_[c].transform->HashedKinds();
+  for (size_t c = 0; c < added_.size(); ++c) {
+    const auto at = other.added_at_.find(added_[c].field->name());
+    if (at == other.added_at_.end()) continue;
+    const auto own = added_[c].transform->HashedKinds(), others = other.added_[at->second].transform->HashedKinds();
     if (own == others) continue;
     return InvalidArgument(
         fmt::format("column {}: expected {}, as in the files before, found {}: they would be hashed apart",

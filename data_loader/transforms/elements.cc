@@ -57,7 +57,7 @@ Result<std::shared_ptr<arrow::Array>> WithoutDictionary(const std::shared_ptr<ar
 Result<Elements> Elements::Of(const std::shared_ptr<arrow::Array>& column) {
   Elements elements;
   elements.column_ = column;
-  elements.values_ = arrow::is_list_like(column->type_id()) ? ListElements(*column, &elements.bounds_) : column;
+  elements.values_ = IsListType(*column->type()) ? ListElements(*column, &elements.bounds_) : column;
   WEIR_ASSIGN_OR_RETURN(elements.values_, WithoutDictionary(elements.values_));
   return elements;
 }
@@ -90,7 +90,7 @@ Result<std::shared_ptr<arrow::Array>> Elements::Rebuild(std::shared_ptr<arrow::A
 }
 
 std::shared_ptr<arrow::DataType> RebuiltType(const arrow::DataType& column, std::shared_ptr<arrow::DataType> element) {
-  return arrow::is_list_like(column.id()) ? arrow::large_list(std::move(element)) : element;
+  return IsListType(column) ? arrow::large_list(std::move(element)) : element;
 }
 
 Result<std::shared_ptr<arrow::Array>> IntegerArray(const std::vector<int64_t>& values, const std::vector<Cell>& cells) {

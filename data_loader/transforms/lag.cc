@@ -2,6 +2,7 @@
 #include <arrow/array.h>
 #include <arrow/type.h>
 
+#include "data_loader/columns/list_bounds.h"
 #include "data_loader/transforms/elements.h"
 #include "data_loader/transforms/instants.h"
 #include "data_loader/transforms/transform.h"
@@ -39,7 +40,7 @@ class Lag : public ColumnTransform {
 Result<std::unique_ptr<ColumnTransform>> MakeLag(const TransformSource& source) {
   for (int f = 0; f < 2; ++f) {
     const arrow::DataType& type = *source.types[f].type;
-    if (arrow::is_list_like(type.id()) || !IsInstantType(ElementType(type))) {
+    if (IsListType(type) || !IsInstantType(ElementType(type))) {
       return RefuseType(source, f, std::string(kInstantTypes) + ", one a row");
     }
   }

@@ -3,6 +3,7 @@
 #include <arrow/compute/api_vector.h>
 #include <arrow/type.h>
 
+#include "data_loader/columns/list_bounds.h"
 #include "data_loader/lake/arrow_status.h"
 #include "data_loader/transforms/elements.h"
 #include "data_loader/transforms/side_files.h"
@@ -59,7 +60,7 @@ class LookupTransform : public ColumnTransform {
 Result<std::unique_ptr<ColumnTransform>> MakeLookup(const TransformSource& source) {
   WEIR_ASSIGN_OR_RETURN(auto table, source.files->Table(source.config.lookup(), source.types[0]));
   const arrow::DataType& ids = *source.types[0].type;
-  if (arrow::is_list_like(ids.id()) && arrow::is_list_like(table->value_type.type->id())) {
+  if (IsListType(ids) && IsListType(*table->value_type.type)) {
     return RefuseType(source, 0, "one id a row, as the column that is taken has lists");
   }
   ColumnType type = {RebuiltType(ids, table->value_type.type), table->value_type.text};

@@ -15,6 +15,8 @@
 
 #include "data_loader/columns/cells.h"
 #include "data_loader/columns/key.h"
+#include "data_loader/columns/list_bounds.h"
+#include "data_loader/formats/broken_rows.h"
 #include "data_loader/formats/lake_file.h"
 #include "data_loader/lake/arrow_status.h"
 #include "data_loader/lake/lake.h"
@@ -87,9 +89,12 @@ Status ReadChunks(const LakeFile& file, const LookupConfig& config, Chunks* chun
   for (size_t group = 0; group < file.row_groups().size(); ++group) {
     WEIR_ASSIGN_OR_RETURN(const auto reader,
                           file.Read(static_cast<int>(group), 0, file.row_groups()[group].rows, columns, kBatchRows));
+    int64_t row = file.first_rows()[group];
     while (true) {
       WEIR_ASSIGN_OR_RETURN(const auto batch, reader->Next());
       if (batch == nullptr) break;
+      WEIR_RETURN_IF_ERROR(RefuseBrokenRows(*batch, row, file.path()));
+      row += batch->num_rows();
       WEIR_ASSIGN_OR_RETURN(auto ids, WithoutDictionary(batch->GetColumnByName(config.key())));
       WEIR_ASSIGN_OR_RETURN(auto values, WithoutDictionary(batch->GetColumnByName(config.value())));
       bytes += arrow::util::TotalBufferSize(*ids) + arrow::util::TotalBufferSize(*values);
@@ -153,7 +158,7 @@ Result<bool> HasIntegerIds(const ColumnType& looked_up, const ColumnType& key, c
   const auto fits = [&](const arrow::DataType& type, bool text) {
     return integers ? IsIntegerType(type) || (text && IsStringType(type)) : IsStringType(type);
   };
-  if (fits(id, looked_up.text) && fits(own, key.text) && !arrow::is_list_like(key.type->id())) return integers;
+  if (fits(id, looked_up.text) && fits(own, key.text) && !IsListType(*key.type)) return integers;
   return InvalidArgument(
       fmt::format("column {}: expected integers or strings, as the column that is looked up has ({}), found {}", column,
                   looked_up.type->ToString(), key.type->ToString()));

@@ -48,7 +48,7 @@ class Split : public ColumnTransform {
 
 Result<std::unique_ptr<ColumnTransform>> MakeSplit(const TransformSource& source) {
   const arrow::DataType& type = *source.types[0].type;
-  if (arrow::is_list_like(type.id()) || !IsStringType(ElementType(type))) return RefuseType(source, 0, "strings");
+  if (IsListType(type) || !IsStringType(ElementType(type))) return RefuseType(source, 0, "strings");
   return std::unique_ptr<ColumnTransform>(new Split(source.config, source.types[0].text));
 }
 

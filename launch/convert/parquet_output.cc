@@ -154,8 +154,8 @@ Status ParquetOutput::Write(const std::shared_ptr<arrow::RecordBatch>& rows) {
 Status ParquetOutput::GiveName() {
   if (is_folder_) WEIR_RETURN_IF_ERROR(file_system_->SyncFolder(temporary_));
   std::string replaced;
-  if (options_.force && file_system_->Exists(options_.path)) {
-    // Looked at again: the run may have taken hours.
+  if (file_system_->Exists(options_.path)) {
+    // Looked at again: the run may have taken hours. Without `force` this is an error.
     WEIR_RETURN_IF_ERROR(CheckOutput(file_system_, options_));
     replaced = temporary_ + "-replaced";
     WEIR_RETURN_IF_ERROR(file_system_->Rename(options_.path, replaced));

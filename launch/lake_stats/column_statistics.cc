@@ -23,11 +23,6 @@ namespace {
 constexpr int64_t kFirstGrowthRows = 1024;
 constexpr size_t kTextBytesMax = 256;
 
-bool IsList(const arrow::DataType& type) {
-  return type.id() == arrow::Type::LIST || type.id() == arrow::Type::LARGE_LIST ||
-         type.id() == arrow::Type::FIXED_SIZE_LIST;
-}
-
 // Times and dates as the integers that they are stored as; anything else as it is.
 Result<std::shared_ptr<arrow::Array>> WithoutUnits(const std::shared_ptr<arrow::Array>& values) {
   const arrow::Type::type id = values->type_id();
@@ -97,21 +92,21 @@ ColumnStatistics::ColumnStatistics(std::shared_ptr<arrow::Field> field, bool tex
 Status ColumnStatistics::Add(const std::shared_ptr<arrow::Array>& column) {
   rows_ += column->length();
   missing_ += column->null_count();
-  WEIR_RETURN_IF_ERROR(IsList(*column->type()) ? AddLists(*column, /*outermost=*/true) : AddElements(column));
+  WEIR_RETURN_IF_ERROR(IsListType(*column->type()) ? AddLists(*column) : AddElements(column));
   if (kind_ == Kind::kOther || rows_ < next_growth_rows_) return Status();
   while (next_growth_rows_ <= rows_) next_growth_rows_ *= 2;
   growth_.push_back({rows_, distinct_.Estimate()});
   return Status();
 }
 
-Status ColumnStatistics::AddLists(const arrow::Array& column, bool outermost) {
+Status ColumnStatistics::AddLists(const arrow::Array& column) {
   std::vector<int64_t> bounds;
   const std::shared_ptr<arrow::Array> elements = ListElements(column, &bounds);
   std::vector<double> lengths;
   int64_t run = bounds[0];  // where elements begin that were not added yet
   for (int64_t row = 0; row < column.length(); ++row) {
     if (column.IsValid(row)) {
-      if (outermost) lengths.push_back(static_cast<double>(bounds[row + 1] - bounds[row]));
+      lengths.push_back(static_cast<double>(bounds[row + 1] - bounds[row]));
     } else if (bounds[row + 1] > bounds[row]) {
       WEIR_RETURN_IF_ERROR(AddElements(elements->Slice(run, bounds[row] - run)));
       run = bounds[row + 1];
@@ -124,7 +119,6 @@ Status ColumnStatistics::AddLists(const arrow::Array& column, bool outermost) {
 
 Status ColumnStatistics::AddElements(std::shared_ptr<arrow::Array> elements) {
   if (kind_ == Kind::kOther) return Status();
-  if (IsList(*elements->type())) return AddLists(*elements, /*outermost=*/false);
   if (elements->type_id() == arrow::Type::DICTIONARY) {
     const auto& encoded = static_cast<const arrow::DictionaryArray&>(*elements);
     WEIR_ASSIGN_OR_RETURN(elements, FromArrow(arrow::compute::Take(*encoded.dictionary(), *encoded.indices()),
@@ -213,7 +207,7 @@ ColumnSummary ColumnStatistics::Summarize() const {
   summary.type = kind_ == Kind::kText ? TextTypeName(text_type_.kind()) : field_->type()->ToString();
   summary.rows = rows_;
   summary.missing = missing_;
-  summary.is_list = IsList(*field_->type());
+  summary.is_list = IsListType(*field_->type());
   summary.lengths = length_moments_;
   summary.length_quantiles = lengths_.Quantiles(EvenShares(100));
   summary.has_keys = kind_ != Kind::kOther;

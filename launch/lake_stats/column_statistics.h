@@ -78,11 +78,10 @@ class ColumnStatistics {
 
   Status AddElements(std::shared_ptr<arrow::Array> elements);
   // The elements of the lists that are there; the lengths count of the outermost only.
-  Status AddLists(const arrow::Array& column, bool outermost);
+  Status AddLists(const arrow::Array& column);
   Status AddChunk(const arrow::Array& values);
   Status ReadChunk(const arrow::Array& values);
   void AddKeys();
-  void AddNumbers();
   bool HasNumbers() const;
 
   const std::shared_ptr<arrow::Field> field_;

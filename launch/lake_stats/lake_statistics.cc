@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/parallel_for.h"
+#include "data_loader/lake/lake_uri.h"
 #include "launch/lake_rows.h"
 #include "launch/read_ahead.h"
 #include "launch/report/progress_line.h"
@@ -58,7 +59,8 @@ Status AddBatch(const arrow::RecordBatch& rows, const std::vector<std::string>& 
 Result<LakeSummary> ReadLakeStatistics(const DataConfig& config, const SourceConfig& source, int64_t rows_max) {
   WEIR_ASSIGN_OR_RETURN(const LakeFiles files, OpenLakeFiles(config, source));
   LakeSummary summary;
-  summary.uris.assign(source.uri().begin(), source.uri().end());
+  // Pages are handed around: without user, password and query.
+  for (const std::string& uri : source.uri()) summary.uris.push_back(ParseLakeUri(uri).Shown());
   summary.files = static_cast<int64_t>(files.size());
   for (const auto& file : files) summary.rows += file->rows();
   std::vector<RowGroupPart> parts = PlanParts(files, summary.rows, rows_max);

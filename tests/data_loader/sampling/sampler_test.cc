@@ -5,7 +5,7 @@
 #include <numeric>
 #include <set>
 
-#include "data_loader/columns/key.h"
+#include "data_loader/dataset.h"
 #include "data_loader/loader.h"
 #include "tests/data_loader/lake_fixture.h"
 #include "tests/data_loader/parquet_fixture.h"
@@ -56,6 +56,11 @@ class SamplerTest : public ::testing::Test {
     NegativesConfig* negatives = job_.mutable_data()->mutable_train()->mutable_sampling()->mutable_negatives();
     for (const char* name : {"item", "category", "price"}) negatives->add_features(name);
     return negatives;
+  }
+
+  Result<std::unique_ptr<Sampler>> Open() {
+    WEIR_ASSIGN_OR_RETURN(const auto dataset, Dataset::Open(job_, job_.data().train(), /*with_label=*/true));
+    return Sampler::Open(job_, job_.data().train(), dataset->extractor(0), 1);
   }
 
   // The epoch of one of the workers, from sample `start` on.
@@ -225,10 +230,18 @@ TEST_F(SamplerTest, APoolHasItsOwnItemsAndCounts) {
   EXPECT_NEAR(static_cast<double>(drawn[{101, 7, 1}]), kRows / 6.0, 80);
   EXPECT_NEAR(static_cast<double>(drawn[{103, 9, 3}]), kRows / 6.0, 80);
 
+  folder_.Write("text.csv", "item,category,price\n101,7,1\n");
+  negatives->mutable_pool()->clear_count_column();
+  negatives->mutable_pool()->set_uri(0, folder_ / "text.csv");
+  job_.mutable_features(1)->mutable_sparse()->set_identity(false);
+  job_.mutable_features(2)->mutable_sparse()->set_identity(false);
+  ExpectError(Open().status(), StatusCode::kInvalidArgument, {"text.csv", "item", "found strings", "hashed apart"});
+  negatives->mutable_pool()->set_uri(0, folder_ / "pool.parquet");
+
   negatives->mutable_pool()->set_count_column("price");
-  EXPECT_TRUE(Sampler::Open(job_, job_.data().train(), 1).ok());
+  EXPECT_TRUE(Open().ok());
   negatives->mutable_pool()->set_count_column("cuont");
-  ExpectError(Sampler::Open(job_, job_.data().train(), 1).status(), StatusCode::kInvalidArgument,
+  ExpectError(Open().status(), StatusCode::kInvalidArgument,
               {"sampling.negatives.pool", "pool.parquet", "cuont", "count"});
 }
 
@@ -256,8 +269,17 @@ TEST_F(SamplerTest, HardItemsAreThoseOfTheUsersList) {
   EXPECT_GT(items[2].size(), 10u) << "without a list: from the pool";
 
   negatives->mutable_hard_items()->set_column("itmes");
-  ExpectError(Sampler::Open(job_, job_.data().train(), 1).status(), StatusCode::kInvalidArgument,
+  ExpectError(Open().status(), StatusCode::kInvalidArgument,
               {"sampling.negatives.hard_items", "hard.parquet", "itmes", "items"});
+}
+
+TEST_F(SamplerTest, AnEmptyBatchStaysEmpty) {
+  Negatives()->set_uniform(1);
+  const auto sampler = Open();
+  ASSERT_TRUE(sampler.ok()) << sampler.status().ToString();
+  Batch batch = EmptyBatch(job_);
+  EXPECT_TRUE((*sampler)->Apply(0, 0, &batch).ok());
+  EXPECT_EQ(batch.num_samples, 0);
 }
 
 TEST_F(SamplerTest, WithoutALabelColumnEveryRowIsPositive) {

@@ -24,8 +24,7 @@ arrow::Result<int64_t> BoundedFile::Available(int64_t position, int64_t nbytes) 
 
 arrow::Status BoundedFile::Seek(int64_t position) {
   ARROW_RETURN_NOT_OK(Available(position, 0).status());
-  position_ = position;
-  return arrow::Status::OK();
+  return PositionedFile::Seek(position);
 }
 
 arrow::Result<int64_t> BoundedFile::ReadAt(int64_t position, int64_t nbytes, void* out) {
@@ -49,18 +48,6 @@ arrow::Future<std::shared_ptr<arrow::Buffer>> BoundedFile::ReadAsync(const arrow
 arrow::Future<std::shared_ptr<arrow::Buffer>> BoundedFile::ReadAsync(const arrow::io::IOContext&, int64_t position,
                                                                      int64_t nbytes, bool allow_short_read) {
   return arrow::Future<std::shared_ptr<arrow::Buffer>>::MakeFinished(ReadAt(position, nbytes, allow_short_read));
-}
-
-arrow::Result<int64_t> BoundedFile::Read(int64_t nbytes, void* out) {
-  ARROW_ASSIGN_OR_RAISE(const int64_t read, ReadAt(position_, nbytes, out));
-  position_ += read;
-  return read;
-}
-
-arrow::Result<std::shared_ptr<arrow::Buffer>> BoundedFile::Read(int64_t nbytes) {
-  ARROW_ASSIGN_OR_RAISE(auto buffer, ReadAt(position_, nbytes));
-  position_ += buffer->size();
-  return buffer;
 }
 
 }  // namespace weir

@@ -8,24 +8,23 @@
 #include <arrow/result.h>
 #include <arrow/type_fwd.h>
 
+#include "data_loader/lake/positioned_file.h"
+
 namespace weir {
 
 // Reads that go past the end are cut there before memory is taken for them, from `memory`; a place outside the file is
 // an IOError. ReadAt is as thread-safe as the file's.
-class BoundedFile : public arrow::io::RandomAccessFile {
+class BoundedFile : public PositionedFile {
  public:
   // memory: must outlive the buffers read.
   static arrow::Result<std::shared_ptr<BoundedFile>> Make(std::shared_ptr<arrow::io::RandomAccessFile> file,
                                                           arrow::MemoryPool* memory);
 
-  using arrow::io::RandomAccessFile::ReadAt;
+  using PositionedFile::ReadAt;
   arrow::Status Close() override { return file_->Close(); }
   bool closed() const override { return file_->closed(); }
-  arrow::Result<int64_t> Tell() const override { return position_; }
   arrow::Status Seek(int64_t position) override;
   arrow::Result<int64_t> GetSize() override { return size_bytes_; }
-  arrow::Result<int64_t> Read(int64_t nbytes, void* out) override;
-  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t nbytes) override;
   arrow::Result<int64_t> ReadAt(int64_t position, int64_t nbytes, void* out) override;
   arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t nbytes) override;
   // Done at once, in this thread: one of Arrow's would let go of the buffer when `memory` may be gone.
@@ -44,7 +43,6 @@ class BoundedFile : public arrow::io::RandomAccessFile {
   const std::shared_ptr<arrow::io::RandomAccessFile> file_;
   const int64_t size_bytes_;
   arrow::MemoryPool* const memory_;
-  int64_t position_ = 0;
 };
 
 }  // namespace weir

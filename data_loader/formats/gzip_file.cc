@@ -129,12 +129,6 @@ arrow::Result<int64_t> GzipFile::Inflate(int64_t position, int64_t nbytes, uint8
 
 arrow::Status GzipFile::Close() { return packed_->Close(); }
 
-arrow::Status GzipFile::Seek(int64_t position) {
-  if (position < 0) return arrow::Status::Invalid("expected a place in the file, found one below 0");
-  position_ = position;
-  return arrow::Status::OK();
-}
-
 arrow::Result<int64_t> GzipFile::GetSize() {
   {
     std::lock_guard lock(index_->mutex_);
@@ -154,18 +148,6 @@ arrow::Result<std::shared_ptr<arrow::Buffer>> GzipFile::ReadAt(int64_t position,
   ARROW_ASSIGN_OR_RAISE(const int64_t read, Inflate(position, nbytes, buffer->mutable_data()));
   ARROW_RETURN_NOT_OK(buffer->Resize(read));
   return std::shared_ptr<arrow::Buffer>(std::move(buffer));
-}
-
-arrow::Result<int64_t> GzipFile::Read(int64_t nbytes, void* out) {
-  ARROW_ASSIGN_OR_RAISE(const int64_t read, ReadAt(position_, nbytes, out));
-  position_ += read;
-  return read;
-}
-
-arrow::Result<std::shared_ptr<arrow::Buffer>> GzipFile::Read(int64_t nbytes) {
-  ARROW_ASSIGN_OR_RAISE(auto buffer, ReadAt(position_, nbytes));
-  position_ += buffer->size();
-  return buffer;
 }
 
 }  // namespace weir

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include <arrow/io/interfaces.h>
+
 #include <arrow/result.h>
+#include "data_loader/lake/positioned_file.h"
 
 namespace weir {
 
@@ -61,20 +63,16 @@ class GzipIndex {
 // Errors say what is wrong, not the path: torn files, checksums and lengths that do not fit, and bytes behind the last
 // member that are no gzip are IOError. Every byte handed out that a checksum covers is checked by the time that the end
 // of its member is reached. A read costs up to one span more than its own bytes. Thread-safe.
-class GzipFile : public arrow::io::RandomAccessFile {
+class GzipFile : public PositionedFile {
  public:
   GzipFile(std::shared_ptr<arrow::io::RandomAccessFile> packed, std::shared_ptr<GzipIndex> index)
       : packed_(std::move(packed)), index_(std::move(index)) {}
 
-  using arrow::io::RandomAccessFile::ReadAt;
+  using PositionedFile::ReadAt;
   arrow::Status Close() override;
   bool closed() const override { return packed_->closed(); }
-  arrow::Result<int64_t> Tell() const override { return position_; }
-  arrow::Status Seek(int64_t position) override;
   // Inflates the rest of the file if its end was not reached before.
   arrow::Result<int64_t> GetSize() override;
-  arrow::Result<int64_t> Read(int64_t nbytes, void* out) override;
-  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t nbytes) override;
   arrow::Result<int64_t> ReadAt(int64_t position, int64_t nbytes, void* out) override;
   arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t nbytes) override;
 
@@ -84,7 +82,6 @@ class GzipFile : public arrow::io::RandomAccessFile {
 
   const std::shared_ptr<arrow::io::RandomAccessFile> packed_;
   const std::shared_ptr<GzipIndex> index_;
-  int64_t position_ = 0;
 };
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "data_loader/lake/arrow_status.h"
+#include "data_loader/lake/positioned_file.h"
 
 namespace weir {
 namespace {
@@ -23,7 +24,7 @@ Status CheckSame(const StoredFile& file, const HttpRange& range) {
 }
 
 // Reads may come from any thread; what stands at a position of its own is for one.
-class HttpFile : public arrow::io::RandomAccessFile {
+class HttpFile : public PositionedFile {
  public:
   HttpFile(std::shared_ptr<HttpClient> client, std::string url, StoredFile file)
       : client_(std::move(client)), url_(std::move(url)), file_(std::move(file)) {}
@@ -33,22 +34,7 @@ class HttpFile : public arrow::io::RandomAccessFile {
     return arrow::Status::OK();
   }
   bool closed() const override { return closed_; }
-  arrow::Result<int64_t> Tell() const override { return position_; }
-  arrow::Status Seek(int64_t position) override {
-    position_ = position;
-    return arrow::Status::OK();
-  }
   arrow::Result<int64_t> GetSize() override { return static_cast<int64_t>(file_.bytes); }
-  arrow::Result<int64_t> Read(int64_t nbytes, void* out) override {
-    ARROW_ASSIGN_OR_RAISE(const int64_t read, ReadAt(position_, nbytes, out));
-    position_ += read;
-    return read;
-  }
-  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t nbytes) override {
-    ARROW_ASSIGN_OR_RAISE(auto buffer, ReadAt(position_, nbytes));
-    position_ += buffer->size();
-    return buffer;
-  }
 
   arrow::Result<int64_t> ReadAt(int64_t position, int64_t nbytes, void* out) override {
     if (position < 0) return arrow::Status::Invalid(file_.path, ": a position below 0");
@@ -72,7 +58,6 @@ class HttpFile : public arrow::io::RandomAccessFile {
   const std::shared_ptr<HttpClient> client_;
   const std::string url_;
   const StoredFile file_;
-  int64_t position_ = 0;
   bool closed_ = false;
 };
 

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "data_loader/lake/arrow_status.h"
 #include "data_loader/lake/decode_memory.h"
+#include "data_loader/lake/positioned_file.h"
 #include "data_loader/lake/remote_status.h"
 
 namespace weir {
@@ -37,7 +38,7 @@ auto Try(const RetryPolicy& policy, std::string what, const Call& call) -> declt
   }
 }
 
-class RetryingFile : public arrow::io::RandomAccessFile {
+class RetryingFile : public PositionedFile {
  public:
   RetryingFile(std::shared_ptr<const Storage> storage, std::shared_ptr<arrow::io::RandomAccessFile> file,
                StoredFile what, const RetryPolicy& policy)
@@ -48,24 +49,7 @@ class RetryingFile : public arrow::io::RandomAccessFile {
     return arrow::Status::OK();
   }
   bool closed() const override { return closed_; }
-  arrow::Result<int64_t> Tell() const override { return position_; }
-  arrow::Status Seek(int64_t position) override {
-    if (position < 0) return arrow::Status::Invalid(what_.path, ": a position below 0");
-    position_ = position;
-    return arrow::Status::OK();
-  }
   arrow::Result<int64_t> GetSize() override { return static_cast<int64_t>(what_.bytes); }
-
-  arrow::Result<int64_t> Read(int64_t nbytes, void* out) override {
-    ARROW_ASSIGN_OR_RAISE(const int64_t read, ReadAt(position_, nbytes, out));
-    position_ += read;
-    return read;
-  }
-  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t nbytes) override {
-    ARROW_ASSIGN_OR_RAISE(auto buffer, ReadAt(position_, nbytes));
-    position_ += buffer->size();
-    return buffer;
-  }
 
   arrow::Result<int64_t> ReadAt(int64_t position, int64_t nbytes, void* out) override {
     if (position < 0 || nbytes < 0) return arrow::Status::Invalid(what_.path, ": a position or length below 0");
@@ -113,7 +97,6 @@ class RetryingFile : public arrow::io::RandomAccessFile {
   const RetryPolicy policy_;
   std::mutex mutex_;
   std::shared_ptr<arrow::io::RandomAccessFile> file_;  // guarded by mutex_
-  int64_t position_ = 0;
   bool closed_ = false;
 };
 
